@@ -1,0 +1,51 @@
+// What every subcommand is given, and how it ends.
+#pragma once
+
+#include <sysexits.h>
+
+#include <string>
+
+#include "shared/base/config.h"
+#include "shared/base/error.h"
+
+namespace forcetls {
+
+/// Exit statuses that scripts may rely on (sysexits(3)).
+constexpr int kExitNotForced = 1;
+
+/// The exit status that tells a script what kind of failure this is.
+constexpr int exit_status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::Malformed:
+    case ErrorCode::TooLong:
+    case ErrorCode::Incomplete:
+      return EX_DATAERR;
+    case ErrorCode::Unconvertible:
+    case ErrorCode::Unavailable:
+    case ErrorCode::Busy:
+      return EX_TEMPFAIL;
+    case ErrorCode::NotFound:
+      return EX_NOINPUT;
+    case ErrorCode::NotOurs:
+    case ErrorCode::WrongSchema:
+    case ErrorCode::Corrupt:
+      return EX_CONFIG;
+    case ErrorCode::System:
+      return EX_OSERR;
+  }
+  return EX_SOFTWARE;
+}
+
+struct CheckOptions {
+  std::string what;
+  bool json = false;
+  bool must_be_forced = false;
+};
+
+/// forcetls init: creates the policy database, or migrates an older one.
+int run_init(const Config& config);
+
+/// forcetls check: which row decides for a domain, address or next hop, and what Postfix is told.
+int run_check(const Config& config, const CheckOptions& options);
+
+}  // namespace forcetls

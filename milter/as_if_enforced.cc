@@ -1,0 +1,19 @@
+#include "milter/as_if_enforced.h"
+
+namespace forcetls {
+
+std::optional<Rule> AsIfEnforced::find_rule(std::string_view key) const {
+  auto rule = policy_.find_rule(key);
+  if (rule && rule->mode == Mode::Test) rule->mode = Mode::Enforce;
+  return rule;
+}
+
+std::optional<Level> AsIfEnforced::active_cap(std::string_view key, TimePoint now) const {
+  return policy_.active_cap(key, now);
+}
+
+const Settings& AsIfEnforced::settings() const { return policy_.settings(); }
+
+bool AsIfEnforced::empty() const { return policy_.empty(); }
+
+}  // namespace forcetls

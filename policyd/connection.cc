@@ -1,0 +1,139 @@
+#include "policyd/connection.h"
+
+#include <asio/buffer.hpp>
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
+#include <vector>
+
+namespace forcetls {
+namespace {
+
+constexpr auto kAwait = asio::experimental::as_tuple(asio::use_awaitable);
+constexpr std::size_t kFirstBufferBytes = 1024;
+
+/// A connection's place in the register, given back at the end of its coroutine.
+class Place {
+ public:
+  Place(ConnectionRegister& connections, Socket& socket)
+      : connections_(connections), ticket_(connections.enter(socket)) {}
+  ~Place() { connections_.leave(ticket_); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  void mark(bool waiting) { connections_.mark(ticket_, waiting); }
+
+ private:
+  ConnectionRegister& connections_;
+  ConnectionRegister::Ticket ticket_;
+};
+
+/// Bytes of a client that are not answered yet. Grows up to the service's limit.
+class Inbox {
+ public:
+  explicit Inbox(std::size_t limit) : limit_(limit), bytes_(kFirstBufferBytes) {}
+
+  asio::mutable_buffer space() {
+    if (used_ == bytes_.size()) bytes_.resize(std::min(limit_, bytes_.size() * 2));
+    return asio::buffer(bytes_) + used_;
+  }
+  void added(std::size_t count) { used_ += count; }
+  std::string_view unanswered() const { return {bytes_.data(), used_}; }
+  void consume(std::size_t count) {
+    std::copy(bytes_.begin() + static_cast<std::ptrdiff_t>(count),
+              bytes_.begin() + static_cast<std::ptrdiff_t>(used_), bytes_.begin());
+    used_ -= count;
+  }
+  bool empty() const { return used_ == 0; }
+
+ private:
+  std::size_t limit_;
+  std::vector<char> bytes_;
+  std::size_t used_ = 0;
+};
+
+/// Answers all complete requests. False: the client broke the protocol.
+bool answer_all(Service service, Context& context, Inbox& inbox, std::string& out) {
+  std::size_t done = 0;
+  for (;;) {
+    const auto taken = answer_one(service, context, inbox.unanswered().substr(done), out);
+    if (!taken) {
+      context.log.warning("service={} closing a connection: {}", to_text(service),
+                          taken.error().context);
+      return false;
+    }
+    if (*taken == 0) break;
+    done += *taken;
+  }
+  inbox.consume(done);
+  return true;
+}
+
+}  // namespace
+
+bool ConnectionRegister::make_room() {
+  if (entries_.size() < most_) return true;
+  Entry* longest_idle = nullptr;
+  for (Entry& entry : entries_) {
+    if (entry.waiting || !entry.socket->is_open()) continue;
+    if (longest_idle == nullptr || entry.since < longest_idle->since) longest_idle = &entry;
+  }
+  if (longest_idle == nullptr) return false;
+  asio::error_code ignored;
+  longest_idle->socket->close(ignored);
+  return true;
+}
+
+ConnectionRegister::Ticket ConnectionRegister::enter(Socket& socket) {
+  return entries_.insert(entries_.end(), {&socket, std::chrono::steady_clock::now(), false});
+}
+
+void ConnectionRegister::mark(Ticket ticket, bool waiting) {
+  ticket->waiting = waiting;
+  ticket->since = std::chrono::steady_clock::now();
+}
+
+std::size_t ConnectionRegister::close_overdue(SteadyTime now) {
+  std::size_t closed = 0;
+  for (Entry& entry : entries_) {
+    if (!entry.waiting || now - entry.since < kRequestTimeout) continue;
+    asio::error_code ignored;
+    entry.socket->close(ignored);
+    ++closed;
+  }
+  return closed;
+}
+
+void ConnectionRegister::drain() {
+  // What a client has sent already stays readable; then the read ends, and with it the coroutine.
+  asio::error_code ignored;
+  for (Entry& entry : entries_) entry.socket->shutdown(Socket::shutdown_receive, ignored);
+}
+
+void ConnectionRegister::close_all() {
+  asio::error_code ignored;
+  for (Entry& entry : entries_) entry.socket->close(ignored);
+}
+
+asio::awaitable<void> serve(Socket socket, Service service, Context& context,
+                            ConnectionRegister& connections) {
+  Place place(connections, socket);
+  Inbox inbox(request_limit(service));
+  std::string out;
+  for (;;) {
+    const auto [read_error, count] = co_await socket.async_read_some(inbox.space(), kAwait);
+    if (read_error) co_return;
+    inbox.added(count);
+    out.clear();
+    const bool well_formed = answer_all(service, context, inbox, out);
+    if (!out.empty()) {
+      place.mark(true);
+      const auto [write_error, written] =
+          co_await asio::async_write(socket, asio::buffer(out), kAwait);
+      if (write_error) co_return;
+    }
+    if (!well_formed) co_return;
+    place.mark(!inbox.empty());
+  }
+}
+
+}  // namespace forcetls

@@ -1,0 +1,58 @@
+// One client of the daemon, from accept to close, and the register of all of them. One thread.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/generic/stream_protocol.hpp>
+#include <chrono>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "policyd/dialogue.h"
+
+namespace forcetls {
+
+using Socket = asio::generic::stream_protocol::socket;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// How long a client may take over one request, and over taking its reply. Idle time between
+/// requests is not limited: Postfix keeps connections for minutes, Sendmail for its whole life.
+constexpr std::chrono::seconds kRequestTimeout{10};
+
+/// A register of the open connections, for the limits on their number and time, and for the end.
+class ConnectionRegister {
+ public:
+  struct Entry {
+    Socket* socket = nullptr;
+    SteadyTime since{};    ///< when the present state began
+    bool waiting = false;  ///< a request is begun, or its reply is not taken yet
+  };
+  using Ticket = std::list<Entry>::iterator;
+
+  explicit ConnectionRegister(std::size_t most) : most_(most) {}
+
+  /// False: all places are taken by clients that are in the middle of a request. Otherwise there
+  /// is a place, if need be that of the client that has been idle longest (its MTA reconnects).
+  bool make_room();
+  Ticket enter(Socket& socket);
+  void leave(Ticket ticket) { entries_.erase(ticket); }
+  void mark(Ticket ticket, bool waiting);
+
+  /// Closes those that have been in the middle of a request for too long. Returns how many.
+  std::size_t close_overdue(SteadyTime now);
+  /// Lets each answer what it has been sent, and close.
+  void drain();
+  void close_all();
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  std::size_t most_;
+  std::list<Entry> entries_;
+};
+
+/// Serves `socket` until the client closes, breaks the protocol, or is closed by the register.
+/// All three arguments must outlive the coroutine.
+asio::awaitable<void> serve(Socket socket, Service service, Context& context,
+                            ConnectionRegister& connections);
+
+}  // namespace forcetls

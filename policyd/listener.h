@@ -1,0 +1,26 @@
+// Listening sockets: opened from an address, or inherited from systemd.
+#pragma once
+
+#include <asio/basic_socket_acceptor.hpp>
+#include <asio/generic/stream_protocol.hpp>
+#include <asio/io_context.hpp>
+#include <string>
+
+#include "shared/base/listen_address.h"
+
+namespace forcetls {
+
+/// asio's generic protocol has no acceptor of its own: this one does for unix and TCP alike.
+using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
+
+/// Listens on `address`. A unix socket is made with mode 0660 and, where it can be given, the
+/// group `socket_group` (empty: left as it is); a left-over socket that nobody listens on is
+/// replaced. Throws std::runtime_error naming the address if it is in use or cannot be had.
+Acceptor open_listener(asio::io_context& io, const ListenAddress& address,
+                       const std::string& socket_group);
+
+/// Takes over a socket that already listens (systemd.socket(5)). Throws std::runtime_error if it
+/// is no listening stream socket.
+Acceptor adopt_listener(asio::io_context& io, int descriptor);
+
+}  // namespace forcetls

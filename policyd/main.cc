@@ -1,0 +1,92 @@
+// forcetls-policyd: answers Postfix's and Sendmail's lookups from policy.db.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <memory>
+
+#include "policyd/listener.h"
+#include "policyd/options.h"
+#include "policyd/server.h"
+#include "policyd/systemd.h"
+#include "shared/base/cannot_start.h"
+
+namespace forcetls {
+namespace {
+
+constexpr const char* kProgram = "forcetls-policyd";
+// Inside the queue directory, since Debian runs Postfix's daemons chrooted there.
+constexpr const char* kDefaultMapSocket = "/var/spool/postfix/forcetls/map.sock";
+constexpr const char* kDefaultPolicySocket = "/var/spool/postfix/forcetls/policy.sock";
+
+std::unique_ptr<LogSink> open_log(bool foreground) {
+  if (foreground) return std::make_unique<StderrSink>(kProgram);
+  return std::make_unique<SyslogSink>(kProgram);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Service service_named(const std::string& name) {
+  for (const Service service : {Service::Map, Service::Policy})
+    if (to_text(service) == name) return service;
+  throw CannotStart(EX_CONFIG, fmt::format("systemd passed a socket named '{}': set "
+                                           "FileDescriptorName= to map or policy",
+                                           name));
+}
+
+void open_configured(asio::io_context& io, const Config& config, Server& server) {
+  auto maps = config.listen_map;
+  auto policies = config.listen_policy;
+  if (maps.empty() && policies.empty()) {
+    maps = {ListenAddress::unix_socket(kDefaultMapSocket)};
+    policies = {ListenAddress::unix_socket(kDefaultPolicySocket)};
+  }
+  for (const auto& address : maps)
+    server.listen(Service::Map, open_listener(io, address, config.socket_group));
+  for (const auto& address : policies)
+    server.listen(Service::Policy, open_listener(io, address, config.socket_group));
+}
+
+/// Inherited sockets beat the configured addresses.
+void open_listeners(asio::io_context& io, const Config& config, Server& server) {
+  const auto inherited = systemd::inherited_sockets();
+  for (const auto& socket : inherited)
+    server.listen(service_named(socket.name), adopt_listener(io, socket.descriptor));
+  if (inherited.empty()) open_configured(io, config, server);
+}
+
+int run(const std::optional<Options>& options) {
+  if (!options) return EX_OK;
+  const Config& config = options->config;
+  const auto sink = open_log(options->foreground);
+  const Log log(*sink, config.log_level);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  asio::io_context io(1);
+  SystemClock clock;
+  PolicySource source(config.policy_db, log);
+  Server server(io, source, clock, log, config.max_connections);
+  open_listeners(io, config, server);
+  log.info("ready: policy {}", config.policy_db);
+  server.run();
+  log.info("ended");
+  return EX_OK;
+}
+
+}  // namespace
+}  // namespace forcetls
+
+int main(int argc, char** argv) try {
+  return forcetls::run(forcetls::parse_options(argc, argv));
+} catch (const forcetls::CannotStart& error) {
+  fmt::print(stderr, "{}: {}\n", argv[0], error.what());
+  return error.exit_status();
+} catch (const std::exception& error) {
+  fmt::print(stderr, "{}: {}\n", argv[0], error.what());
+  return EX_CONFIG;
+}

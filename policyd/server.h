@@ -1,0 +1,49 @@
+// The daemon at work: accepts, serves, watches the limits, ends in good order. One thread.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <list>
+
+#include "policyd/connection.h"
+#include "policyd/context.h"
+#include "policyd/listener.h"
+
+namespace forcetls {
+
+/// How long the end waits for requests that are being answered.
+constexpr std::chrono::seconds kDrainTimeout{5};
+
+class Server {
+ public:
+  /// `source` and `clock` must outlive the server.
+  Server(asio::io_context& io, const PolicySource& source, Clock& clock, Log log,
+         std::size_t most_connections);
+
+  void listen(Service service, Acceptor acceptor);
+
+  /// Serves until SIGTERM or SIGINT; then answers what has been asked, and returns.
+  void run();
+
+ private:
+  struct Listener {
+    Service service;
+    Acceptor acceptor;
+  };
+
+  asio::awaitable<void> accept_all(Listener& listener);
+  asio::awaitable<void> sweep();
+  asio::awaitable<void> wait_for_end();
+  void admit(Socket socket, Service service);
+
+  asio::io_context& io_;
+  Context context_;
+  ConnectionRegister connections_;
+  std::list<Listener> listeners_;
+  asio::signal_set signals_;
+  asio::steady_timer sweep_timer_;
+  bool ending_ = false;
+};
+
+}  // namespace forcetls

@@ -1,0 +1,101 @@
+#include "shared/db/file_image.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "shared/base/unique_fd.h"
+
+namespace forcetls {
+namespace {
+
+constexpr off_t kChangeCounterOffset = 24;
+
+tl::unexpected<Error> system_failure(const std::string& path) {
+  const int reason = errno;
+  return fail(reason == ENOENT ? ErrorCode::NotFound : ErrorCode::System,
+              path + ": " + std::strerror(reason));
+}
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+/// 0 for a file that is too short to have one.
+std::uint32_t change_counter_of(int descriptor) {
+  std::array<unsigned char, 4> bytes{};
+  if (::pread(descriptor, bytes.data(), bytes.size(), kChangeCounterOffset) != 4) return 0;
+  std::uint32_t counter = 0;
+  for (const unsigned char byte : bytes) counter = counter << 8 | byte;
+  return counter;
+}
+
+Result<UniqueFd> open_file(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return system_failure(path);
+  return file;
+}
+
+Result<FileMark> mark_of_open(int descriptor, const std::string& path) {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return system_failure(path);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::NotOurs, path + ": not a file");
+  return FileMark{status.st_dev,
+                  status.st_ino,
+                  status.st_size,
+                  nanoseconds(status.st_mtim),
+                  nanoseconds(status.st_ctim),
+                  change_counter_of(descriptor)};
+}
+
+/// False: the file is shorter than `size`, so it changed meanwhile.
+bool read_fully(int descriptor, unsigned char* data, std::size_t size) {
+  std::size_t done = 0;
+  while (done < size) {
+    const auto got = ::pread(descriptor, data + done, size - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<FileMark> mark_of(const std::string& path) {
+  const auto file = open_file(path);
+  if (!file) return fail(file.error());
+  return mark_of_open(file->get(), path);
+}
+
+bool has_journal(const std::string& path) {
+  // A journal whose first byte is zero is a finished one (journal_mode=PERSIST).
+  const UniqueFd journal(::open((path + "-journal").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!journal) return errno != ENOENT;
+  unsigned char first = 0;
+  return ::pread(journal.get(), &first, 1, 0) != 1 ? false : first != 0;
+}
+
+Result<FileImage> FileImage::read(const std::string& path) {
+  const auto changing = [&] { return fail(ErrorCode::Busy, path + ": is being written to"); };
+  const auto file = open_file(path);
+  if (!file) return fail(file.error());
+  const auto before = mark_of_open(file->get(), path);
+  if (!before) return fail(before.error());
+  if (has_journal(path)) return changing();
+  FileImage image;
+  image.size_ = static_cast<std::size_t>(before->size);
+  image.data_ = std::make_unique_for_overwrite<unsigned char[]>(image.size_);
+  if (!read_fully(file->get(), image.data_.get(), image.size_)) return changing();
+  // A writer makes its journal before it touches the file, and raises the change counter before
+  // it removes the journal: with neither seen, nobody wrote while we read.
+  const auto after = mark_of(path);
+  if (!after || *after != *before || has_journal(path)) return changing();
+  return image;
+}
+
+}  // namespace forcetls

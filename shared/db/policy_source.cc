@@ -1,0 +1,111 @@
+#include "shared/db/policy_source.h"
+
+#include <chrono>
+#include <optional>
+
+#include "shared/db/file_image.h"
+#include "shared/db/policy_store.h"
+
+namespace forcetls {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+/// How often the file is looked at: one open, fstat and pread, and no lock.
+constexpr std::chrono::milliseconds kLookInterval{10};
+/// After a failure that is not just a writer at work.
+constexpr std::chrono::milliseconds kRetryInterval{1000};
+/// A commit takes milliseconds. What takes longer is worth a line in the log.
+constexpr std::chrono::seconds kPatience{2};
+constexpr std::chrono::seconds kReminderInterval{60};
+
+}  // namespace
+
+/// What the worker remembers of the file. Only the worker uses it, once it runs.
+struct PolicySource::Watched {
+  std::optional<FileMark> in_force;  ///< the file as it was when the policy in force was read
+  std::optional<FileMark> tried;     ///< as it was at the last failure
+  SteadyClock::time_point failing_since{};
+  SteadyClock::time_point next_try{};
+  SteadyClock::time_point next_reminder{};
+  bool failing = false;
+  bool complained = false;
+};
+
+PolicySource::PolicySource(std::string path, Log log)
+    : path_(std::move(path)), log_(log), watched_(std::make_unique<Watched>()) {
+  look();
+  worker_ = std::thread([this] { watch(); });
+}
+
+PolicySource::~PolicySource() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  worker_.join();
+}
+
+std::shared_ptr<const RuleStore> PolicySource::current() const {
+  const std::lock_guard lock(mutex_);
+  return current_;
+}
+
+void PolicySource::watch() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, kLookInterval, [this] { return stopping_; })) {
+    lock.unlock();
+    look();
+    lock.lock();
+  }
+}
+
+void PolicySource::look() {
+  const auto mark = mark_of(path_);
+  if (mark && watched_->in_force == *mark) {
+    if (watched_->failing) recovered(*mark, "the file is as it was");
+    return;
+  }
+  const std::optional<FileMark> seen = mark ? std::optional(*mark) : std::nullopt;
+  const bool seen_before = watched_->failing && watched_->tried == seen;
+  if (seen_before && SteadyClock::now() < watched_->next_try) return;
+  if (!mark) return failed(mark.error(), seen);
+  const auto begin = SteadyClock::now();
+  auto policy = load_policy(path_, watched_->in_force ? Locking::Never : Locking::IfNeeded);
+  if (!policy) return failed(policy.error(), seen);
+  take_over(*std::move(policy));
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin);
+  recovered(*mark, fmt::format("read in {} ms", took.count()));
+}
+
+void PolicySource::take_over(std::shared_ptr<const RuleStore> policy) {
+  const std::lock_guard lock(mutex_);
+  current_.swap(policy);
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+void PolicySource::recovered(const FileMark& mark, std::string_view how) {
+  watched_->in_force = mark;
+  watched_->failing = watched_->complained = false;
+  log_.info("policy in force: {} (change counter {}, {})", path_, mark.change_counter, how);
+}
+
+void PolicySource::failed(const Error& error, const std::optional<FileMark>& seen) {
+  const auto now = SteadyClock::now();
+  const bool busy = error.code == ErrorCode::Busy;
+  if (!watched_->failing) watched_->failing_since = now;
+  watched_->failing = true;
+  watched_->tried = seen;
+  watched_->next_try = now + (busy ? kLookInterval : kRetryInterval);
+  if (busy && now - watched_->failing_since < kPatience) return;
+  if (watched_->complained && now < watched_->next_reminder) return;
+  watched_->complained = true;
+  watched_->next_reminder = now + kReminderInterval;
+  log_.error("{}; {}", error.context,
+             watched_->in_force ? "the last committed policy stays in force"
+                                : "all mail waits until the policy can be read");
+}
+
+}  // namespace forcetls

@@ -1,0 +1,63 @@
+#include "shared/mta/postfix_policy.h"
+
+namespace forcetls {
+namespace {
+
+std::string_view protocols_from(Protocol lowest) {
+  switch (lowest) {
+    case Protocol::Tls10:
+      return "!SSLv2:!SSLv3";
+    case Protocol::Tls11:
+      return "!SSLv2:!SSLv3:!TLSv1";
+    case Protocol::Tls12:
+      return "!SSLv2:!SSLv3:!TLSv1:!TLSv1.1";
+    case Protocol::Tls13:
+      return "!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.2";
+  }
+  return "!SSLv2:!SSLv3:!TLSv1:!TLSv1.1";
+}
+
+void append_attribute(std::string& text, std::string_view name, std::string_view value) {
+  text += ' ';
+  text += name;
+  text += '=';
+  text += value;
+}
+
+/// Without names, `secure` follows main.cf's smtp_tls_secure_cert_match: say what we mean instead.
+std::string_view match_of(const Requirement& requirement) {
+  if (requirement.match.empty() && requirement.level == Level::Secure) return "nexthop:dot-nexthop";
+  return requirement.match;
+}
+
+void append_exclusions(std::string& text, const Requirement& requirement) {
+  // Anonymous ciphers would pass for encryption; the levels that look at a certificate exclude
+  // them by themselves.
+  const bool anonymous = requirement.level == Level::Encrypt;
+  if (!anonymous && requirement.exclude.empty()) return;
+  text += " exclude=";
+  if (anonymous) text += "aNULL";
+  if (anonymous && !requirement.exclude.empty()) text += ':';
+  text += requirement.exclude;
+}
+
+}  // namespace
+
+void append_postfix_policy(std::string& text, const Requirement& requirement) {
+  text += to_text(requirement.level);
+  if (!is_forced(requirement.level)) return;
+  if (const auto match = match_of(requirement); !match.empty())
+    append_attribute(text, "match", match);
+  append_attribute(text, "protocols", protocols_from(requirement.min_protocol));
+  append_attribute(text, "ciphers", to_text(requirement.ciphers));
+  append_exclusions(text, requirement);
+  if (!requirement.tafile.empty()) append_attribute(text, "tafile", requirement.tafile);
+}
+
+std::string to_postfix_policy(const Requirement& requirement) {
+  std::string text;
+  append_postfix_policy(text, requirement);
+  return text;
+}
+
+}  // namespace forcetls

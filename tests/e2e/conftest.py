@@ -1,0 +1,77 @@
+"""Runs the e2e tests in namespaces of their own (lab/isolate.py), with one lab for the whole session.
+
+    /usr/bin/python3 -m pytest tests/e2e [-k ...]      as root
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab import isolate  # noqa: E402
+from lab.forcetls import PROGRAMS, Forcetls, find_program  # noqa: E402
+from lab.lab import Lab  # noqa: E402
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config):
+    """Starts pytest again, isolated, unless this already is the isolated one (or only a look at the tests)."""
+    if isolate.is_isolated() or config.option.collectonly or config.option.help or config.option.version:
+        return None
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture:
+        capture.suspend_global_capture(in_=True)
+    os.chdir(config.invocation_params.dir)
+    try:
+        return isolate.run_isolated([sys.executable, "-m", "pytest", *map(str, config.invocation_params.args)])
+    except isolate.IsolationError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session", name="shared_lab")
+def _shared_lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session", name="shared_forcetls")
+def _shared_forcetls(shared_lab: Lab):
+    missing = [name for name in PROGRAMS if find_program(name) is None]
+    if missing and "FORCETLS_BUILD" not in os.environ and "CI" not in os.environ:
+        pytest.skip(f"not built: {', '.join(missing)} (set FORCETLS_BUILD to the build directory)")
+    yield shared_lab.start_forcetls()
+
+
+@pytest.fixture(name="lab")
+def _lab(shared_lab: Lab, request: pytest.FixtureRequest):
+    """The lab, its queue empty, Postfix in its stock configuration (with forcetls' lines if the test uses that).
+
+    Partners are made by the test; no domain is used twice.
+    """
+    if "forcetls" in request.fixturenames:
+        request.getfixturevalue("shared_forcetls")
+        shared_lab.reset("forcetls")
+    else:
+        shared_lab.reset("stock")
+    return shared_lab
+
+
+@pytest.fixture(name="forcetls")
+def _forcetls(lab: Lab, shared_forcetls: Forcetls):
+    """forcetls, running, bolted onto the lab's Postfix; settings at their first values."""
+    del lab
+    shared_forcetls.reset()
+    return shared_forcetls
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """A failed test shows the ends of the logs."""
+    del call
+    report = (yield).get_result()
+    lab = getattr(item, "funcargs", {}).get("shared_lab")
+    if report.failed and lab is not None:
+        report.sections += list(lab.logs().items())

@@ -1,0 +1,137 @@
+#include "policyd/answer.h"
+
+#include "tests/unit/catch.h"
+#include "tests/unit/fakes/rule_store.h"
+
+using namespace forcetls;
+
+namespace {
+
+std::string ask(const RuleStore* store, std::string_view map, std::string_view key,
+                TimePoint now = at(0)) {
+  std::string reply;
+  answer_map(store, {map, key, 0}, now, reply);
+  return reply;
+}
+
+FakeRuleStore partners() {
+  FakeRuleStore store{
+      {.key = "bank.example", .outbound = Level::Secure},
+      {.key = ".bank.example", .outbound = Level::Encrypt},
+      {.key = "may.example", .outbound = Level::May},
+      {.key = "none.example", .outbound = Level::None},
+      {.key = "dane.example", .outbound = Level::Dane},
+      {.key = "trial.example", .mode = Mode::Test, .outbound = Level::Secure},
+      {.key = "[relay.example]:587", .outbound = Level::Verify, .match = "mx.relay.example"},
+      {.key = "lmtp.example", .outbound = Level::Encrypt},
+  };
+  return store;
+}
+
+constexpr const char* kEncrypt =
+    "OK encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high exclude=aNULL";
+constexpr const char* kSecure =
+    "OK secure match=nexthop:dot-nexthop protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high";
+
+}  // namespace
+
+TEST_CASE("map tls: a row decides, whatever the spelling of the key", "[policyd][answer]") {
+  const FakeRuleStore store = partners();
+  struct Row {
+    const char* key;
+    std::string want;
+  };
+  const Row rows[] = {
+      {"bank.example", kSecure},
+      {"BANK.Example", kSecure},
+      {"bank.example.", kSecure},
+      {"b\xef\xbd\x81nk.example", kSecure},  // fullwidth a
+      {"bank\xe3\x80\x82"
+       "example",
+       kSecure},  // ideographic full stop
+      {"mx.bank.example", kEncrypt},
+      {"a.b.bank.example", kEncrypt},
+      {".bank.example", kEncrypt},
+      {"may.example", "OK may"},
+      {"none.example", "OK none"},
+      {"dane.example", "OK dane"},
+      {"[Relay.example]:587",
+       "OK verify match=mx.relay.example protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high"},
+      {"trial.example", "NOTFOUND "},
+      {"xbank.example", "NOTFOUND "},
+      {"example", "NOTFOUND "},
+      {".example", "NOTFOUND "},
+      {"[bank.example]", "NOTFOUND "},
+      {"bank.example:25", "NOTFOUND "},
+      {"[relay.example]", "NOTFOUND "},
+      {"private/dovecot-lmtp", "NOTFOUND "},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.key);
+    CHECK(ask(&store, "tls", row.key) == row.want);
+  }
+}
+
+TEST_CASE("map tls: what cannot be known is TEMP, never not found", "[policyd][answer]") {
+  const FakeRuleStore store = partners();
+  for (const char* key :
+       {"", ".", "\xff\xfe.example", "\xf0\x9f\x92\xa9.example", "[bank.example"}) {
+    CAPTURE(key);
+    CHECK_THAT(ask(&store, "tls", key), StartsWith("TEMP "));
+  }
+  for (const char* map : {"tls", "default", "lmtp"})
+    CHECK_THAT(ask(nullptr, map, "bank.example"), StartsWith("TEMP "));
+  for (const char* map : {"", "TLS", "tlspolicy", "forced"})
+    CHECK_THAT(ask(&store, map, "bank.example"), StartsWith("TEMP "));
+}
+
+TEST_CASE("an empty policy answers nothing but NOTFOUND", "[policyd][answer]") {
+  const FakeRuleStore store;
+  for (const char* map : {"tls", "default", "lmtp"})
+    for (const char* key :
+         {"bank.example", "[relay.example]", "\xf0\x9f\x92\xa9.example", "", "x/y"})
+      CHECK(ask(&store, map, key) == "NOTFOUND ");
+}
+
+TEST_CASE("a suspension begins and ends to the second", "[policyd][answer]") {
+  FakeRuleStore store{{.key = "bank.example", .outbound = Level::Secure}};
+  store.suspend(
+      {.key = "bank.example", .level = Level::May, .starts_at = at(10), .ends_at = at(20)});
+  CHECK(ask(&store, "tls", "bank.example", at(9)) == kSecure);
+  CHECK(ask(&store, "tls", "bank.example", at(10)) == "OK may");
+  CHECK(ask(&store, "tls", "bank.example", at(19)) == "OK may");
+  CHECK(ask(&store, "tls", "bank.example", at(20)) == kSecure);
+}
+
+TEST_CASE("map lmtp: only a row spelled exactly as the key counts", "[policyd][answer]") {
+  const FakeRuleStore store = partners();
+  CHECK(ask(&store, "lmtp", "lmtp.example") == kEncrypt);
+  CHECK(ask(&store, "lmtp", "mx.bank.example") == "NOTFOUND ");
+  CHECK(ask(&store, "lmtp", "private/dovecot-lmtp") == "NOTFOUND ");
+  CHECK(ask(&store, "lmtp", "[127.0.0.1]:24") == "NOTFOUND ");
+}
+
+TEST_CASE("map default: the settings speak for what no row decides", "[policyd][answer]") {
+  FakeRuleStore store = partners();
+  CHECK(ask(&store, "default", "other.example") == "NOTFOUND ");
+  CHECK(ask(&store, "default", "[other.example]") == "NOTFOUND ");
+  store.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
+  CHECK(ask(&store, "default", "other.example") == kEncrypt);
+  CHECK(ask(&store, "default", "may.example") == "OK may");
+  CHECK(ask(&store, "default", "[other.example]") == "NOTFOUND ");
+  store.mutable_settings().unlisted_relay = UnlistedRelay::Encrypt;
+  CHECK(ask(&store, "default", "[other.example]:587") == kEncrypt);
+  CHECK(ask(&store, "default", "other.example:587") == kEncrypt);
+  for (const char* loopback : {"[127.0.0.1]:10025", "[::1]:24", "[ipv6:::1]", "localhost:10024",
+                               "[localhost]", "localhost", "private/lmtp"}) {
+    CAPTURE(loopback);
+    CHECK(ask(&store, "default", loopback) == "NOTFOUND ");
+  }
+}
+
+TEST_CASE("map default: a setting without any row still holds for names that cannot be converted",
+          "[policyd][answer]") {
+  FakeRuleStore store;
+  store.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
+  CHECK_THAT(ask(&store, "default", "\xf0\x9f\x92\xa9.example"), StartsWith("TEMP "));
+}

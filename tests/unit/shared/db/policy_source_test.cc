@@ -1,0 +1,176 @@
+// The states of a policy database that an administrator, or an accident, can bring about.
+#include "shared/db/policy_source.h"
+
+#include "shared/core/requirement.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/fakes/log_sink.h"
+#include "tests/unit/policy_file.h"
+
+using namespace forcetls;
+
+namespace {
+
+struct Watching {
+  PolicyFile file;
+  FakeLogSink sink;
+
+  std::unique_ptr<PolicySource> start() {
+    return std::make_unique<PolicySource>(file.path(), Log(sink, LogLevel::Debug));
+  }
+};
+
+/// "none" without policy, "no row", or the level of bank.example's row.
+std::string level_of_bank(const PolicySource& source) {
+  const auto policy = source.current();
+  if (!policy) return "none";
+  const auto rule = policy->find_rule("bank.example");
+  return rule ? std::string(to_text(rule->outbound.level)) : "no row";
+}
+
+bool becomes(const PolicySource& source, const std::string& level) {
+  return eventually([&] { return level_of_bank(source) == level; });
+}
+
+constexpr const char* kInsert =
+    "INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')";
+constexpr const char* kLower = "UPDATE domain_policy SET outbound = 'encrypt'";
+
+}  // namespace
+
+TEST_CASE("PolicySource: a commit is in force without any reload", "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  const auto source = w.start();
+  CHECK(level_of_bank(*source) == "no row");
+  const auto before = source->generation();
+  REQUIRE(w.file.sql(kInsert));
+  CHECK(becomes(*source, "secure"));
+  CHECK(source->generation() > before);
+  REQUIRE(w.file.sql(kLower));
+  CHECK(becomes(*source, "encrypt"));
+  REQUIRE(w.file.sql("DELETE FROM domain_policy"));
+  CHECK(becomes(*source, "no row"));
+}
+
+TEST_CASE("PolicySource: a cold start without a readable database has no policy until there is one",
+          "[db][source][threads]") {
+  struct Row {
+    const char* what;
+    std::function<void(const PolicyFile&)> make;
+  };
+  const Row rows[] = {
+      {"missing", [](const PolicyFile&) {}},
+      {"zero bytes", [](const PolicyFile& f) { f.write(""); }},
+      {"garbage",
+       [](const PolicyFile& f) { f.write("this is not a database at all, really not"); }},
+      {"a directory", [](const PolicyFile& f) { f.shell("mkdir policy.db"); }},
+      {"another application's database",
+       [](const PolicyFile& f) { f.sql("CREATE TABLE domain_policy(domain TEXT)"); }},
+      {"older schema", [](const PolicyFile& f) { f.init(), f.sql("PRAGMA user_version = 0"); }},
+      {"newer schema", [](const PolicyFile& f) { f.init(), f.sql("PRAGMA user_version = 99"); }},
+      {"WAL mode", [](const PolicyFile& f) { f.init(), f.sql("PRAGMA journal_mode = WAL"); }},
+      {"cut short", [](const PolicyFile& f) { f.init(), f.shell("truncate -s 5000 policy.db"); }},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    Watching w;
+    row.make(w.file);
+    const auto source = w.start();
+    CHECK(level_of_bank(*source) == "none");
+    CHECK(w.sink.has("all mail waits"));
+    w.file.shell("rm -rf policy.db policy.db-wal policy.db-shm");
+    w.file.init("new.db");
+    REQUIRE(w.file.sql(kInsert, "new.db"));
+    REQUIRE(w.file.shell("mv new.db policy.db"));
+    CHECK(becomes(*source, "secure"));
+  }
+}
+
+TEST_CASE("PolicySource: an accident to the file leaves the last committed policy in force",
+          "[db][source][threads]") {
+  struct Row {
+    const char* what;
+    const char* accident;
+  };
+  const Row rows[] = {
+      {"deleted", "rm policy.db"},
+      {"emptied", ": > policy.db"},
+      {"garbage", "echo garbage > policy.db"},
+      {"cut short", "truncate -s 5000 policy.db"},
+      {"moved away", "mv policy.db elsewhere.db"},
+      {"a directory in its place", "rm policy.db && mkdir policy.db"},
+      {"a foreign database", "rm policy.db && sqlite3 policy.db 'CREATE TABLE x(y)'"},
+      {".restore of a missing file", "sqlite3 policy.db '.restore missing.db'"},
+      {"newer schema", "sqlite3 policy.db 'PRAGMA user_version = 99'"},
+      {"WAL mode", "sqlite3 policy.db 'PRAGMA journal_mode = WAL'"},
+      {"unreadable content", "printf xxxxxxxxxxxxxxxx | dd of=policy.db conv=notrunc status=none"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    Watching w;
+    w.file.init();
+    REQUIRE(w.file.sql(kInsert));
+    REQUIRE(w.file.shell("cp policy.db backup.db"));
+    const auto source = w.start();
+    REQUIRE(level_of_bank(*source) == "secure");
+    w.file.shell(std::string(row.accident) + " > accident.log 2>&1");
+    CHECK(eventually([&] { return w.sink.has("the last committed policy stays in force"); }));
+    CHECK(level_of_bank(*source) == "secure");
+    // The cure: the backup put back by cp, then an edit.
+    REQUIRE(w.file.shell("rm -rf policy.db policy.db-wal policy.db-shm; cp backup.db policy.db"));
+    REQUIRE(w.file.sql(kLower));
+    CHECK(becomes(*source, "encrypt"));
+  }
+}
+
+TEST_CASE("PolicySource: a file that is replaced or overwritten is taken up",
+          "[db][source][threads]") {
+  for (const char* way :
+       {"mv other.db policy.db", "cp other.db policy.db", "cat other.db > policy.db",
+        "sqlite3 policy.db '.restore other.db'",
+        "sqlite3 policy.db 'DELETE FROM domain_policy' && sqlite3 policy.db VACUUM "
+        "&& cp other.db policy.db"}) {
+    CAPTURE(way);
+    Watching w;
+    w.file.init();
+    REQUIRE(w.file.sql(kInsert));
+    REQUIRE(w.file.shell("cp policy.db other.db"));
+    REQUIRE(w.file.sql(kLower, "other.db"));
+    const auto source = w.start();
+    REQUIRE(level_of_bank(*source) == "secure");
+    REQUIRE(w.file.shell(way));
+    CHECK(becomes(*source, "encrypt"));
+  }
+}
+
+TEST_CASE("PolicySource: an open transaction neither disturbs nor is disturbed",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(w.file.sql(kInsert));
+  const auto source = w.start();
+  REQUIRE(level_of_bank(*source) == "secure");
+  auto writer = Database::open_readwrite(w.file.path());
+  REQUIRE(writer);
+  REQUIRE(writer->exec("BEGIN EXCLUSIVE"));
+  REQUIRE(writer->exec(kLower));
+  // Time enough for several looks at the file, each of which must leave it alone.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(level_of_bank(*source) == "secure");
+  REQUIRE(writer->exec("ROLLBACK"));
+  CHECK(level_of_bank(*source) == "secure");
+  REQUIRE(w.file.sql(kLower));
+  CHECK(becomes(*source, "encrypt"));
+}
+
+TEST_CASE("PolicySource: the stock shell never finds the file locked by us",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  const auto source = w.start();
+  for (int i = 0; i < 50; ++i) {
+    const std::string row = "('d" + std::to_string(i) + ".example')";
+    REQUIRE(w.file.sql("INSERT INTO domain_policy(domain) VALUES " + row));
+  }
+  CHECK(eventually([&] { return source->current()->find_rule("d49.example").has_value(); }));
+}

@@ -1,0 +1,34 @@
+#include "shared/mta/postfix_policy.h"
+
+#include "tests/unit/catch.h"
+
+using namespace forcetls;
+
+TEST_CASE("to_postfix_policy: only what every supported Postfix takes", "[mta]") {
+  struct Row {
+    Requirement requirement;
+    const char* want;
+  };
+  const Row rows[] = {
+      {{.level = Level::None}, "none"},
+      {{.level = Level::May, .exclude = "RC4"}, "may"},
+      {{.level = Level::Dane, .min_protocol = Protocol::Tls13}, "dane"},
+      {{.level = Level::Encrypt},
+       "encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high exclude=aNULL"},
+      {{.level = Level::Encrypt, .ciphers = CipherGrade::Medium, .exclude = "RC4:3DES"},
+       "encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=medium exclude=aNULL:RC4:3DES"},
+      {{.level = Level::Encrypt, .min_protocol = Protocol::Tls10},
+       "encrypt protocols=!SSLv2:!SSLv3 ciphers=high exclude=aNULL"},
+      {{.level = Level::DaneOnly, .min_protocol = Protocol::Tls11},
+       "dane-only protocols=!SSLv2:!SSLv3:!TLSv1 ciphers=high"},
+      {{.level = Level::Verify, .match = "mx.a:.b"},
+       "verify match=mx.a:.b protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high"},
+      {{.level = Level::Verify}, "verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high"},
+      {{.level = Level::Secure, .min_protocol = Protocol::Tls13, .tafile = "/etc/x.pem"},
+       "secure match=nexthop:dot-nexthop protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.2 "
+       "ciphers=high tafile=/etc/x.pem"},
+      {{.level = Level::Fingerprint, .match = "AA:BB|CC:DD"},
+       "fingerprint match=AA:BB|CC:DD protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high"},
+  };
+  for (const Row& row : rows) CHECK(to_postfix_policy(row.requirement) == row.want);
+}
