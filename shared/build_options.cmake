@@ -4,9 +4,6 @@ if(FORCETLS_WERROR)
   add_compile_options(-Werror)
 endif()
 
-# Asio 1.22 does not see that clang 14 has coroutines.
-add_compile_definitions(ASIO_HAS_CO_AWAIT=1)
-
 if(FORCETLS_SANITIZE)
   add_compile_options(-fsanitize=${FORCETLS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${FORCETLS_SANITIZE})

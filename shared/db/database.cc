@@ -1,9 +1,15 @@
 #include "shared/db/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+
+#include "shared/base/unique_fd.h"
 
 namespace forcetls {
 namespace {
@@ -24,12 +30,47 @@ std::uint64_t big_endian(std::span<const unsigned char> bytes) {
 }
 
 /// Bytes that the header says the file has; 0 if it does not say.
-std::uint64_t promised_size(std::span<const unsigned char> image) {
-  if (big_endian(image.subspan(kChangeCounterAt, 4)) !=
-      big_endian(image.subspan(kPageCountValidForAt, 4)))
+std::uint64_t promised_size(std::span<const unsigned char> header) {
+  if (big_endian(header.subspan(kChangeCounterAt, 4)) !=
+      big_endian(header.subspan(kPageCountValidForAt, 4)))
     return 0;
-  const std::uint64_t page_size = big_endian(image.subspan(kPageSizeAt, 2));
-  return big_endian(image.subspan(kPageCountAt, 4)) * (page_size == 1 ? 65536 : page_size);
+  const std::uint64_t page_size = big_endian(header.subspan(kPageSizeAt, 2));
+  return big_endian(header.subspan(kPageCountAt, 4)) * (page_size == 1 ? 65536 : page_size);
+}
+
+/// Looks at the header and the size of a file.
+Result<void> check_file(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) != 0)
+    return fail(errno == ENOENT ? ErrorCode::NotFound : ErrorCode::System,
+                path + ": " + std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::NotOurs, path + ": is not a file");
+  std::array<unsigned char, kHeaderBytes> header{};
+  const auto got = ::pread(file.get(), header.data(), header.size(), 0);
+  const std::span<const unsigned char> bytes(header.data(),
+                                             got > 0 ? static_cast<std::size_t>(got) : 0);
+  if (auto sound = check_header(bytes, path); !sound) return sound;
+  if (static_cast<std::uint64_t>(status.st_size) < promised_size(bytes))
+    return fail(ErrorCode::Corrupt, path + ": is cut short");
+  return {};
+}
+
+/// https://www.sqlite.org/uri.html: no lock is taken, and no journal looked for.
+std::string immutable_uri(const std::string& path) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string uri = "file:";
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '%' || c == '?' || c == '#') {
+      uri += '%';
+      uri += kDigits[byte >> 4];
+      uri += kDigits[byte & 0xf];
+    } else {
+      uri += c;
+    }
+  }
+  return uri + "?immutable=1";
 }
 
 /// The Error of one SQLite result code, extended or not.
@@ -96,8 +137,10 @@ Database::Database(sqlite3* handle, std::string name) : handle_(handle), name_(s
 
 Result<Database> Database::open(const std::string& path, int flags,
                                 std::chrono::milliseconds busy_timeout) {
+  const bool unlocked = (flags & SQLITE_OPEN_URI) != 0;
   // Debian's SQLite takes a name that begins with "file:" for a URI.
-  const std::string file = path.starts_with("file:") ? "./" + path : path;
+  const std::string plain = path.starts_with("file:") ? "./" + path : path;
+  const std::string file = unlocked ? immutable_uri(path) : plain;
   sqlite3* handle = nullptr;
   const int result = ::sqlite3_open_v2(file.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(handle, path);
@@ -124,19 +167,9 @@ Result<Database> Database::in_memory() {
   return open(":memory:", SQLITE_OPEN_READWRITE, kBusyTimeout);
 }
 
-Result<Database> Database::from_image(std::span<const unsigned char> image, std::string name) {
-  if (auto sound = check_header(image, name); !sound) return fail(std::move(sound).error());
-  if (image.size() < promised_size(image)) return fail(ErrorCode::Corrupt, name + ": is cut short");
-  auto database = in_memory();
-  if (!database) return database;
-  database->name_ = std::move(name);
-  const auto size = static_cast<sqlite3_int64>(image.size());
-  // READONLY: SQLite does not write to the bytes, its signature only has no const.
-  const int result = ::sqlite3_deserialize(database->handle_.get(), "main",
-                                           const_cast<unsigned char*>(image.data()), size, size,
-                                           SQLITE_DESERIALIZE_READONLY);
-  if (result != SQLITE_OK) return fail(last_error(database->handle_.get(), database->name_));
-  return database;
+Result<Database> Database::open_unlocked(const std::string& path) {
+  if (auto sound = check_file(path); !sound) return fail(std::move(sound).error());
+  return open(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, kBusyTimeout);
 }
 
 Result<void> Database::exec(std::string_view sql) {

@@ -45,10 +45,11 @@ class Database {
   /// An empty database without a file.
   static Result<Database> in_memory();
 
-  /// A database file's bytes, read-only and without any lock. `image` is not copied: it must
-  /// outlive the Database and stay as it is. `name` is for messages, usually the file's path.
-  /// Errors: as check_header; Corrupt if it is shorter than its header says.
-  static Result<Database> from_image(std::span<const unsigned char> image, std::string name);
+  /// An existing file, read without any lock, as if nobody wrote to it. Whoever uses it must find
+  /// out whether somebody did (file_mark.h), and throw away what was read if so. Errors: NotFound,
+  /// System; NotOurs if it is empty or no SQLite file; Corrupt if it is shorter than its header
+  /// says, or in WAL mode (rows may still be in a side file).
+  static Result<Database> open_unlocked(const std::string& path);
 
   /// Runs every statement in `sql`; rows are thrown away. Errors: Busy, NotOurs, Corrupt, System,
   /// WrongSchema where tables or columns are missing, Malformed where a rule refuses the values.

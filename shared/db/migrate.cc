@@ -70,7 +70,8 @@ Result<void> sync(const std::string& path, int flags) {
 /// A file under a temporary name that is removed unless it is published.
 class Draft {
  public:
-  /// An empty file beside `target`, with the owner and group of `like`. Errors: NotFound, System.
+  /// An empty file beside `target`, with the owner, group and mode of `like`. Errors: NotFound,
+  /// System.
   static Result<Draft> beside(const std::string& target, const struct stat& like) {
     std::string name = target + ".XXXXXX";
     const UniqueFd file(::mkostemp(name.data(), O_CLOEXEC));
@@ -80,7 +81,7 @@ class Draft {
     if (::fchown(file.get(), ::geteuid() == 0 ? like.st_uid : uid_t(-1), like.st_gid) != 0 &&
         errno != EPERM)
       return system_failure(target);
-    if (::fchmod(file.get(), kMode) != 0) return system_failure(target);
+    if (::fchmod(file.get(), like.st_mode & 0777) != 0) return system_failure(target);
     return draft;
   }
   Draft(Draft&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -124,6 +125,7 @@ Result<InitOutcome> create(const std::string& path, std::span<const std::string_
   struct stat parent {};
   if (::stat(directory.c_str(), &parent) != 0) return system_failure(directory);
   parent.st_uid = ::geteuid();
+  parent.st_mode = kMode;
   auto draft = Draft::beside(path, parent);
   if (!draft) return fail(std::move(draft).error());
   {

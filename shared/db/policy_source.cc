@@ -3,7 +3,7 @@
 #include <chrono>
 #include <optional>
 
-#include "shared/db/file_image.h"
+#include "shared/db/file_mark.h"
 #include "shared/db/policy_store.h"
 
 namespace forcetls {

@@ -14,7 +14,7 @@
 #include "shared/base/log.h"
 #include "shared/base/result.h"
 #include "shared/core/rule_store.h"
-#include "shared/db/file_image.h"
+#include "shared/db/file_mark.h"
 
 namespace forcetls {
 

@@ -5,7 +5,7 @@
 
 #include "schema/sql.h"
 #include "shared/db/database.h"
-#include "shared/db/file_image.h"
+#include "shared/db/file_mark.h"
 #include "shared/db/migrate.h"
 #include "shared/db/snapshot.h"
 #include "shared/db/statement.h"
@@ -115,10 +115,8 @@ PolicyResult load_from(Database& database) {
   return builder.build();
 }
 
-PolicyResult load_from_image(FileImage image, const std::string& path) {
-  auto database = Database::from_image(image.bytes(), path);
-  if (!database) return fail(std::move(database).error());
-  return load_from(*database);
+tl::unexpected<Error> being_written(const std::string& path) {
+  return fail(ErrorCode::Busy, path + ": is being written to");
 }
 
 PolicyResult load_with_lock(const std::string& path) {
@@ -128,14 +126,27 @@ PolicyResult load_with_lock(const std::string& path) {
   return load_from(*database);
 }
 
+/// A writer makes its journal before it touches the file, and raises the change counter before it
+/// removes the journal: with neither seen, nobody wrote while we read.
+PolicyResult load_without_lock(const std::string& path) {
+  const auto before = mark_of(path);
+  if (!before) return fail(before.error());
+  if (has_journal(path)) return being_written(path);
+  auto database = Database::open_unlocked(path);
+  auto policy = database ? load_from(*database) : PolicyResult(tl::unexpect, database.error());
+  const auto after = mark_of(path);
+  if (!after || *after != *before || has_journal(path)) return being_written(path);
+  return policy;
+}
+
 }  // namespace
 
 PolicyResult load_policy(const std::string& path, Locking locking) {
-  auto image = FileImage::read(path);
-  if (image) return load_from_image(*std::move(image), path);
-  if (image.error().code == ErrorCode::Busy && locking == Locking::IfNeeded && has_journal(path))
+  auto policy = load_without_lock(path);
+  if (!policy && policy.error().code == ErrorCode::Busy && locking == Locking::IfNeeded &&
+      has_journal(path))
     return load_with_lock(path);
-  return fail(std::move(image).error());
+  return policy;
 }
 
 }  // namespace forcetls

@@ -47,8 +47,8 @@ TEST_CASE("to_reply: percent signs are doubled, long texts cut", "[milter][reply
         "mail from bank.example must arrive with an agreed client certificate, not that of 50%% "
         "Ltd %%s");
   const Reply cut =
-      to_reply({Action::Defer, Reason::RouteNextHop, std::string(254, 'a'), std::string(254, 'b')});
-  CHECK(cut.code.size() + cut.enhanced.size() + cut.text.size() + 2 == 510);
+      to_reply({Action::Defer, Reason::RouteNextHop, std::string(400, 'a'), std::string(400, 'b')});
+  CHECK(cut.code.size() + cut.enhanced.size() + cut.text.size() + 2 <= 510);
 }
 
 }  // namespace forcetls

@@ -98,21 +98,28 @@ TEST_CASE("Database: an uncommitted transaction leaves nothing", "[db]") {
   CHECK(query.column_text(0) == "2");
 }
 
-TEST_CASE("Database: an image is read in place, without any file", "[db]") {
+TEST_CASE("Database: an unlocked one is read although a writer holds the file", "[db]") {
   PolicyFile file;
   file.init();
   REQUIRE(file.sql("INSERT INTO domain_policy(domain) VALUES ('bank.example')"));
-  const auto image = bytes_of(file.path());
-  const auto copy = image;
-  auto database = Database::from_image(image, "policy.db").value();
+  auto writer = Database::open_readwrite(file.path()).value();
+  REQUIRE(writer.exec("BEGIN EXCLUSIVE"));
+  auto database = Database::open_unlocked(file.path()).value();
   auto query = Statement::prepare(database, "SELECT domain FROM domain_policy").value();
   REQUIRE(query.step().value());
   CHECK(query.column_text(0) == "bank.example");
   CHECK(database.exec("DELETE FROM domain_policy").error().code == ErrorCode::System);
-  CHECK(image == copy);
 }
 
-TEST_CASE("Database: an unusable image is refused", "[db]") {
+TEST_CASE("Database: a strange path is only a path", "[db]") {
+  for (const char* name : {"a b.db", "100%.db", "what?.db", "no#1.db", "file:x.db", "%41.db"}) {
+    PolicyFile file;
+    file.init(name);
+    CHECK(Database::open_unlocked(file.path(name)).value().exec("SELECT * FROM setting"));
+  }
+}
+
+TEST_CASE("Database: an unusable file is not opened unlocked", "[db]") {
   PolicyFile file;
   file.init();
   const auto good = bytes_of(file.path());
@@ -120,18 +127,22 @@ TEST_CASE("Database: an unusable image is refused", "[db]") {
   wal[18] = wal[19] = 2;
   auto cut = good;
   cut.resize(good.size() - 4096);
-  const auto code = [](const std::vector<unsigned char>& bytes) {
-    return Database::from_image(bytes, "policy.db").error().code;
+  const auto code = [&](const std::vector<unsigned char>& bytes) {
+    file.write(std::string(bytes.begin(), bytes.end()), "bad.db");
+    return Database::open_unlocked(file.path("bad.db")).error().code;
   };
   CHECK(code({}) == ErrorCode::NotOurs);
   CHECK(code({'x'}) == ErrorCode::NotOurs);
   CHECK(code(std::vector<unsigned char>(5000, 'x')) == ErrorCode::NotOurs);
   CHECK(code(wal) == ErrorCode::Corrupt);
   CHECK(code(cut) == ErrorCode::Corrupt);
+  CHECK(Database::open_unlocked(file.path("missing.db")).error().code == ErrorCode::NotFound);
+  CHECK(Database::open_unlocked("/").error().code == ErrorCode::NotOurs);
 
   auto torn = good;  // the header is sound, the pages behind it are not
   std::fill(torn.begin() + 100, torn.end(), static_cast<unsigned char>(0xff));
-  CHECK(code_of_first_query(Database::from_image(torn, "policy.db")) == ErrorCode::Corrupt);
+  file.write(std::string(torn.begin(), torn.end()), "torn.db");
+  CHECK(code_of_first_query(Database::open_unlocked(file.path("torn.db"))) == ErrorCode::Corrupt);
 }
 
 TEST_CASE("Statement: parameters by name, columns of any type", "[db]") {

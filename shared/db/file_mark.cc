@@ -1,4 +1,4 @@
-#include "shared/db/file_image.h"
+#include "shared/db/file_mark.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -52,18 +52,6 @@ Result<FileMark> mark_of_open(int descriptor, const std::string& path) {
                   change_counter_of(descriptor)};
 }
 
-/// False: the file is shorter than `size`, so it changed meanwhile.
-bool read_fully(int descriptor, unsigned char* data, std::size_t size) {
-  std::size_t done = 0;
-  while (done < size) {
-    const auto got = ::pread(descriptor, data + done, size - done, static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    done += static_cast<std::size_t>(got);
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<FileMark> mark_of(const std::string& path) {
@@ -78,24 +66,6 @@ bool has_journal(const std::string& path) {
   if (!journal) return errno != ENOENT;
   unsigned char first = 0;
   return ::pread(journal.get(), &first, 1, 0) != 1 ? false : first != 0;
-}
-
-Result<FileImage> FileImage::read(const std::string& path) {
-  const auto changing = [&] { return fail(ErrorCode::Busy, path + ": is being written to"); };
-  const auto file = open_file(path);
-  if (!file) return fail(file.error());
-  const auto before = mark_of_open(file->get(), path);
-  if (!before) return fail(before.error());
-  if (has_journal(path)) return changing();
-  FileImage image;
-  image.size_ = static_cast<std::size_t>(before->size);
-  image.data_ = std::make_unique_for_overwrite<unsigned char[]>(image.size_);
-  if (!read_fully(file->get(), image.data_.get(), image.size_)) return changing();
-  // A writer makes its journal before it touches the file, and raises the change counter before
-  // it removes the journal: with neither seen, nobody wrote while we read.
-  const auto after = mark_of(path);
-  if (!after || *after != *before || has_journal(path)) return changing();
-  return image;
 }
 
 }  // namespace forcetls

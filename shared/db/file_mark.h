@@ -1,13 +1,10 @@
-// A database file read whole, as bytes, without any lock: what SQLite's own readers would do takes
-// a lock that can make an administrator's sqlite3 shell fail with "database is locked".
+// Whether a database file was written to, found out without a lock: a reader's lock, held at the
+// wrong moment, makes an administrator's sqlite3 shell fail with "database is locked".
 #pragma once
 
 #include <sys/types.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
 #include <string>
 
 #include "shared/base/result.h"
@@ -34,18 +31,5 @@ Result<FileMark> mark_of(const std::string& path);
 /// True while a rollback journal lies beside the file that a writer is using, or left when it died
 /// (https://www.sqlite.org/lockingv3.html "hot journal"): the file itself may be half-written.
 bool has_journal(const std::string& path);
-
-class FileImage {
- public:
-  /// Copies the file. Errors: NotFound, System; Busy if it was written to meanwhile or a journal
-  /// lies beside it, so that the copy may not be one commit's state.
-  static Result<FileImage> read(const std::string& path);
-
-  std::span<unsigned char> bytes() { return {data_.get(), size_}; }
-
- private:
-  std::unique_ptr<unsigned char[]> data_;
-  std::size_t size_ = 0;
-};
 
 }  // namespace forcetls
