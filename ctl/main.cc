@@ -1,11 +1,9 @@
 // forcetls: the administrator's command.
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
-#include <filesystem>
 
 #include "ctl/command.h"
-#include "shared/base/cannot_start.h"
+#include "shared/base/daemon.h"
+#include "shared/base/options.h"
 
 namespace forcetls {
 namespace {
@@ -25,43 +23,21 @@ wait too), 78 not a policy database of this version.
 )help";
 
 struct Flags {
-  std::string config_file, policy_db, evidence_db;
+  CommonFlags common;
   CheckOptions check;
 };
-
-Config read_settings(const Flags& flags) {
-  Config config;
-  const std::string path = flags.config_file.empty() ? kDefaultConfigFile : flags.config_file;
-  if (!flags.config_file.empty() || std::filesystem::exists(path)) {
-    auto read = read_config(path);
-    if (!read) throw CannotStart(EX_CONFIG, read.error().context);
-    config = *std::move(read);
-  }
-  if (!flags.policy_db.empty()) config.policy_db = flags.policy_db;
-  if (!flags.evidence_db.empty()) config.evidence_db = flags.evidence_db;
-  return config;
-}
-
-void define_files(CLI::App& command, Flags& flags) {
-  command.add_option("--config", flags.config_file,
-                     fmt::format("Configuration file (default {})", kDefaultConfigFile));
-  command.add_option(
-      "--policy-db", flags.policy_db,
-      fmt::format("SQLite database with the policy (default {})", Config().policy_db));
-  command.add_option("--evidence-db", flags.evidence_db, "SQLite database with the evidence");
-}
 
 CLI::App& define_init(CLI::App& app, Flags& flags) {
   CLI::App& command = *app.add_subcommand(
       "init", "Create an empty policy database, or migrate an older one (with a backup)");
-  define_files(command, flags);
+  define_files(command, flags.common);
   return command;
 }
 
 CLI::App& define_check(CLI::App& app, Flags& flags) {
   CLI::App& command =
       *app.add_subcommand("check", "Show which row decides for a domain, and what Postfix is told");
-  define_files(command, flags);
+  define_files(command, flags.common);
   command.add_option("WHAT", flags.check.what, "DOMAIN, ADDRESS, [HOST], [HOST]:PORT or HOST:PORT")
       ->required();
   command.add_flag("--json", flags.check.json, "Print one JSON object");
@@ -78,26 +54,14 @@ int run(int argc, const char* const* argv) {
   Flags flags;
   const CLI::App& init = define_init(app, flags);
   define_check(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& done) {
-    return app.exit(done);
-  } catch (const CLI::ParseError& error) {
-    throw CannotStart(EX_USAGE, fmt::format("{} (see forcetls --help)", error.what()));
-  }
-  const Config config = read_settings(flags);
+  if (const auto done = parse(app, argc, argv)) return *done;
+  const Config config = read_settings(flags.common);
   return init.parsed() ? run_init(config) : run_check(config, flags.check);
 }
 
 }  // namespace
 }  // namespace forcetls
 
-int main(int argc, char** argv) try {
-  return forcetls::run(argc, argv);
-} catch (const forcetls::CannotStart& error) {
-  fmt::print(stderr, "forcetls: {}\n", error.what());
-  return error.exit_status();
-} catch (const std::exception& error) {
-  fmt::print(stderr, "forcetls: {}\n", error.what());
-  return EX_SOFTWARE;
+int main(int argc, char** argv) {
+  return forcetls::guarded_main("forcetls", [&] { return forcetls::run(argc, argv); });
 }

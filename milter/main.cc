@@ -1,18 +1,17 @@
 // forcetls-milter: refuses at SMTP time what the TLS policy would hold in the queue, or what would
 // go round it.
-#include <fmt/format.h>
 #include <libmilter/mfapi.h>
-#include <sys/resource.h>
 
 #include <csignal>
 #include <cstdlib>
-#include <memory>
 
 #include "milter/callbacks.h"
 #include "milter/listener.h"
 #include "milter/options.h"
-#include "milter/systemd.h"
+#include "milter/watchdog.h"
 #include "shared/base/cannot_start.h"
+#include "shared/base/daemon.h"
+#include "shared/base/systemd.h"
 #include "shared/db/policy_source.h"
 
 namespace forcetls {
@@ -21,11 +20,6 @@ namespace {
 constexpr const char* kProgram = "forcetls-milter";
 // Inside the queue directory, since Debian runs Postfix's daemons chrooted there.
 constexpr const char* kDefaultSocket = "/var/spool/postfix/forcetls/milter.sock";
-
-std::unique_ptr<LogSink> open_log(bool foreground) {
-  if (foreground) return std::make_unique<StderrSink>(kProgram);
-  return std::make_unique<SyslogSink>(kProgram);
-}
 
 /// libmilter waits for these in a thread of its own, so every other thread must leave them alone.
 void leave_signals_to_libmilter() {
@@ -36,17 +30,15 @@ void leave_signals_to_libmilter() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /// An inherited socket beats the configured address.
 void listen(const Config& config, const Log& log) {
-  if (const auto inherited = systemd::inherited_socket()) {
-    adopt_listener(*inherited);
+  const auto inherited = systemd::inherited_sockets();
+  if (inherited.size() > 1)
+    throw CannotStart(EX_CONFIG,
+                      "systemd passed several sockets: a milter serves one, so write one "
+                      "ListenStream= in the socket unit");
+  if (!inherited.empty()) {
+    adopt_listener(inherited.front().descriptor);
     log.info("ready: listening on a socket of systemd's, policy {}", config.policy_db);
     return;
   }
@@ -64,7 +56,7 @@ void listen(const Config& config, const Log& log) {
 int run(const std::optional<Options>& options) {
   if (!options) return EX_OK;
   const Config& config = options->config;
-  const auto sink = open_log(options->foreground);
+  const auto sink = open_log(kProgram, options->foreground);
   const Log log(*sink, config.log_level);
   leave_signals_to_libmilter();
   raise_descriptor_limit();
@@ -73,7 +65,7 @@ int run(const std::optional<Options>& options) {
   Surroundings surroundings{[&source] { return source.current(); }, clock, log};
   register_callbacks(surroundings);
   listen(config, log);
-  const systemd::Watchdog watchdog;
+  const Watchdog watchdog;
   systemd::notify_ready();
   const int served = ::smfi_main();
   systemd::notify_stopping();
@@ -84,12 +76,7 @@ int run(const std::optional<Options>& options) {
 }  // namespace
 }  // namespace forcetls
 
-int main(int argc, char** argv) try {
-  return forcetls::run(forcetls::parse_options(argc, argv));
-} catch (const forcetls::CannotStart& error) {
-  fmt::print(stderr, "{}: {}\n", argv[0], error.what());
-  return error.exit_status();
-} catch (const std::exception& error) {
-  fmt::print(stderr, "{}: {}\n", argv[0], error.what());
-  return EX_CONFIG;
+int main(int argc, char** argv) {
+  return forcetls::guarded_main(argv[0],
+                                [&] { return forcetls::run(forcetls::parse_options(argc, argv)); });
 }

@@ -1,15 +1,14 @@
 // forcetls-policyd: answers Postfix's and Sendmail's lookups from policy.db.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <csignal>
-#include <memory>
 
 #include "policyd/listener.h"
 #include "policyd/options.h"
 #include "policyd/server.h"
-#include "policyd/systemd.h"
 #include "shared/base/cannot_start.h"
+#include "shared/base/daemon.h"
+#include "shared/base/systemd.h"
 
 namespace forcetls {
 namespace {
@@ -18,18 +17,6 @@ constexpr const char* kProgram = "forcetls-policyd";
 // Inside the queue directory, since Debian runs Postfix's daemons chrooted there.
 constexpr const char* kDefaultMapSocket = "/var/spool/postfix/forcetls/map.sock";
 constexpr const char* kDefaultPolicySocket = "/var/spool/postfix/forcetls/policy.sock";
-
-std::unique_ptr<LogSink> open_log(bool foreground) {
-  if (foreground) return std::make_unique<StderrSink>(kProgram);
-  return std::make_unique<SyslogSink>(kProgram);
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 Service service_named(const std::string& name) {
   for (const Service service : {Service::Map, Service::Policy})
@@ -63,7 +50,7 @@ void open_listeners(asio::io_context& io, const Config& config, Server& server) 
 int run(const std::optional<Options>& options) {
   if (!options) return EX_OK;
   const Config& config = options->config;
-  const auto sink = open_log(options->foreground);
+  const auto sink = open_log(kProgram, options->foreground);
   const Log log(*sink, config.log_level);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
@@ -81,12 +68,7 @@ int run(const std::optional<Options>& options) {
 }  // namespace
 }  // namespace forcetls
 
-int main(int argc, char** argv) try {
-  return forcetls::run(forcetls::parse_options(argc, argv));
-} catch (const forcetls::CannotStart& error) {
-  fmt::print(stderr, "{}: {}\n", argv[0], error.what());
-  return error.exit_status();
-} catch (const std::exception& error) {
-  fmt::print(stderr, "{}: {}\n", argv[0], error.what());
-  return EX_CONFIG;
+int main(int argc, char** argv) {
+  return forcetls::guarded_main(argv[0],
+                                [&] { return forcetls::run(forcetls::parse_options(argc, argv)); });
 }

@@ -6,7 +6,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/use_awaitable.hpp>
 
-#include "policyd/systemd.h"
+#include "shared/base/systemd.h"
 
 namespace forcetls {
 namespace {

@@ -14,8 +14,7 @@ struct InheritedSocket {
   std::string name;  ///< FileDescriptorName= of the socket unit
 };
 
-/// The sockets that were passed to this process, if any. Throws std::runtime_error if they cannot
-/// be read.
+/// The sockets that were passed to this process, if any. Throws CannotStart if they cannot be read.
 std::vector<InheritedSocket> inherited_sockets();
 
 void notify_ready();

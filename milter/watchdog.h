@@ -1,20 +1,11 @@
-// The service manager: readiness, watchdog, inherited sockets (sd_notify(3), sd_listen_fds(3)).
-// Without systemd all of it does nothing.
+// Signs of life for systemd (sd_watchdog_enabled(3)), beside libmilter, which keeps its thread.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
-#include <optional>
 #include <thread>
 
-namespace forcetls::systemd {
-
-/// The socket that was passed to this process, if any. Throws CannotStart for more than one:
-/// libmilter serves one address.
-std::optional<int> inherited_socket();
-
-void notify_ready();
-void notify_stopping();
+namespace forcetls {
 
 /// Gives a sign of life twice in each watchdog interval, from a thread of its own, while it lives;
 /// none if systemd wants none.
@@ -32,4 +23,4 @@ class Watchdog {
   std::thread thread_;
 };
 
-}  // namespace forcetls::systemd
+}  // namespace forcetls

@@ -1,17 +1,18 @@
-#include "policyd/systemd.h"
+#include "shared/base/systemd.h"
 
 #include <systemd/sd-daemon.h>
 
 #include <cstdlib>
 #include <memory>
-#include <stdexcept>
+
+#include "shared/base/cannot_start.h"
 
 namespace forcetls::systemd {
 
 std::vector<InheritedSocket> inherited_sockets() {
   char** raw_names = nullptr;
   const int count = ::sd_listen_fds_with_names(1, &raw_names);
-  if (count < 0) throw std::runtime_error("the sockets inherited from systemd cannot be read");
+  if (count < 0) throw CannotStart(EX_OSERR, "the sockets inherited from systemd cannot be read");
   std::vector<InheritedSocket> sockets;
   for (int i = 0; i < count; ++i) {
     const std::unique_ptr<char, decltype(&std::free)> name(raw_names[i], &std::free);
