@@ -2,7 +2,7 @@
 
 The words are those of the project's notes on Postfix: a TLS version = delivered with it; CLEAR = delivered in clear;
 NO = TLS not offered; R4, R5 = STARTTLS refused with 4xx (waits), 5xx (bounces); HS = handshake failure;
-NV = certificate not verified; LC = connection lost; a word with "*" is what the same cause gives with another status.
+NV = certificate not verified; ND = no DNSSEC, NT = no TLSA records (dane-only); LC = connection lost; a word with "*" is what the same cause gives with another status.
 """
 
 import re
@@ -20,6 +20,8 @@ _CAUSES = (
     ("R5", "bounced", r"TLS is required, but host \S+ refused to start TLS: 5"),
     ("HS", "deferred", r"Cannot start TLS: handshake failure"),
     ("NV", "deferred", r"Server certificate not (?:verified|trusted)"),
+    ("ND", "deferred", r"non DNSSEC destination"),
+    ("NT", "deferred", r"no TLSA records found"),
     ("LC", "deferred", r"lost connection with \S+ while receiving the STARTTLS response"),
     ("CF", "deferred", r"client TLS configuration problem"),
 )

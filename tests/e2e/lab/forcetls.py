@@ -181,6 +181,14 @@ class Forcetls:
         if status != 0:
             raise ForcetlsError(f"policy refused: {errors}\n{sql}")
 
+    def add_row(self, domain: str, outbound: str, **columns: str | None) -> None:
+        """Types a row of domain_policy into the sqlite3 shell, and waits until policyd answers by it."""
+        values = {"domain": domain, "outbound": outbound, **columns}
+        literals = ", ".join("NULL" if value is None else f"'{value}'" for value in values.values())
+        self.set_policy(f"INSERT INTO domain_policy({', '.join(values)}) VALUES ({literals})")
+        if columns.get("mode", "enforce") == "enforce":
+            self.wait_for_answer("tls", f"some{domain}" if domain.startswith(".") else domain, f"OK {outbound}")
+
     def _read_settings(self) -> dict[str, str]:
         """name -> value as an SQL literal."""
         rows = self.query("SELECT name || char(9) || quote(value) FROM setting").splitlines()

@@ -43,6 +43,7 @@ class Lab:
         self._instances: list[Postfix] = []
         self.postfix = self._mail_host()
         self._forcetls: Forcetls | None = None
+        self._postfix_partner: "PostfixPartner | None" = None
 
     def __enter__(self) -> "Lab":
         self.postfix.start()
@@ -149,8 +150,15 @@ class Lab:
     # -- Postfix instances -------------------------------------------------------------------------------------------
 
     def start_postfix_partner(self, domain: str) -> "PostfixPartner":
-        """A partner that is a real Postfix with a good certificate; one per lab, takes seconds to start."""
-        return PostfixPartner(self, domain)
+        """A partner that is a real Postfix with a good certificate; one per lab, takes seconds to start.
+
+        Called again it gives the same one, which then takes mail for this domain, too.
+        """
+        if self._postfix_partner is None:
+            self._postfix_partner = PostfixPartner(self, domain)
+        else:
+            self._postfix_partner.take_over(self, domain)
+        return self._postfix_partner
 
     def _mail_host(self) -> Postfix:
         certificate = self.pki.good(MAIL_HOST_NAME)
@@ -200,6 +208,19 @@ class PostfixPartner:
         self._mail.mkdir()
         shutil.chown(self._mail, owner, owner)
         self.postfix.start()
+
+    def take_over(self, lab: Lab, domain: str) -> None:
+        """From now on its domain, with an MX name and certificate of its own, is this one."""
+        if domain == self.domain:
+            return
+        self.domain, self.hostname = domain, f"mx1.{domain}"
+        self.certificate = lab.pki.good(self.hostname)
+        lab.dns.add_mx(domain, self.hostname)
+        lab.dns.add_a(self.hostname, POSTFIX_PARTNER_ADDRESS)
+        self.postfix.set(
+            myhostname=self.hostname, virtual_mailbox_domains=domain, smtpd_tls_security_level="may",
+            smtpd_tls_cert_file=str(self.certificate.cert_file), smtpd_tls_key_file=str(self.certificate.key_file))
+        self.postfix.reload()
 
     def address(self, local_part: str = "user") -> str:
         """An e-mail address at the partner."""

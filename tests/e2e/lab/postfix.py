@@ -107,7 +107,8 @@ class Postfix:
     def reload(self) -> None:
         """Reads the configuration again; returns when master and queue manager have done so."""
         since = self.log.mark()
-        self._run("postfix", "-c", str(self.etc), "reload")
+        with self._namespace():  # postfix(1) looks for the addresses of inet_interfaces.
+            self._run("postfix", "-c", str(self.etc), "reload")
         self.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
         self.wait_until_smtpd_answers()
 
