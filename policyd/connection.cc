@@ -68,6 +68,13 @@ bool answer_all(Service service, Context& context, Inbox& inbox, std::string& ou
   return true;
 }
 
+/// Sends what the client's buffer takes, mostly all: a reply is small. The rest has to wait for it.
+std::size_t send_now(Socket& socket, const std::string& out) {
+  if (out.empty()) return 0;
+  asio::error_code failed_or_full;
+  return socket.send(asio::buffer(out), MSG_NOSIGNAL | MSG_DONTWAIT, failed_or_full);
+}
+
 }  // namespace
 
 bool ConnectionRegister::make_room() {
@@ -116,6 +123,8 @@ void ConnectionRegister::close_all() {
 
 asio::awaitable<void> serve(Socket socket, Service service, Context& context,
                             ConnectionRegister& connections) {
+  asio::error_code ignored;
+  socket.non_blocking(true, ignored);
   Place place(connections, socket);
   Inbox inbox(request_limit(service));
   std::string out;
@@ -125,10 +134,10 @@ asio::awaitable<void> serve(Socket socket, Service service, Context& context,
     inbox.added(count);
     out.clear();
     const bool well_formed = answer_all(service, context, inbox, out);
-    if (!out.empty()) {
+    if (const auto sent = send_now(socket, out); sent < out.size()) {
       place.mark(true);
       const auto [write_error, written] =
-          co_await asio::async_write(socket, asio::buffer(out), kAwait);
+          co_await asio::async_write(socket, asio::buffer(out) + sent, kAwait);
       if (write_error) co_return;
     }
     if (!well_formed) co_return;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -34,6 +35,7 @@ struct Context {
   PolicyView policy;
   Clock& clock;
   Log log;
+  std::string reply{};  ///< scratch, so that a lookup allocates nothing
 };
 
 }  // namespace forcetls

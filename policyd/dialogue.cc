@@ -16,7 +16,7 @@ Result<std::size_t> unfinished_or(const Error& error) {
 Result<std::size_t> answer_map_request(Context& context, std::string_view bytes, std::string& out) {
   const auto request = parse_map_request(bytes);
   if (!request) return unfinished_or(request.error());
-  std::string reply;
+  std::string& reply = context.reply;
   answer_map(context.policy.now(), *request, context.clock.now(), reply);
   if (context.log.wants(LogLevel::Debug))
     context.log.debug("map={} key={} reply={}", request->map, request->key, reply);

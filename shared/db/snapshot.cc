@@ -28,7 +28,7 @@ TextArena::Ref TextArena::add(std::string_view text) {
 
 TextArena::Ref TextArena::add_shared(std::string_view text) {
   if (text.empty()) return {};
-  const auto known = seen_.find(std::string(text));
+  const auto known = seen_.find(text);
   if (known != seen_.end()) return known->second;
   const Ref ref = add(text);
   if (seen_.size() < kMostShared) seen_.emplace(text, ref);
@@ -79,22 +79,30 @@ std::optional<Level> Snapshot::active_cap(std::string_view key, TimePoint now) c
 
 SnapshotBuilder::SnapshotBuilder() : snapshot_(std::make_shared<Snapshot>()) {}
 
-std::string SnapshotBuilder::identity_of(const Snapshot::Demand& demand) {
-  std::string identity;
-  const auto put = [&identity](std::uint32_t value) {
-    identity.append(reinterpret_cast<const char*>(&value), sizeof value);
-  };
-  put(static_cast<std::uint32_t>(demand.mode) | static_cast<std::uint32_t>(demand.level) << 4 |
-      static_cast<std::uint32_t>(demand.outbound_protocol) << 8 |
-      static_cast<std::uint32_t>(demand.ciphers) << 12 |
-      static_cast<std::uint32_t>(demand.inbound) << 16 |
-      static_cast<std::uint32_t>(demand.inbound_protocol) << 20 |
-      static_cast<std::uint32_t>(demand.on_failure) << 24);
-  put(demand.min_bits);
-  for (const TextArena::Ref ref :
-       {demand.match, demand.exclude, demand.tafile, demand.inbound_match, demand.fallback})
-    put(ref.offset), put(ref.size);
-  return identity;
+SnapshotBuilder::Identity SnapshotBuilder::identity_of(const Snapshot::Demand& demand) {
+  const auto word = static_cast<std::uint32_t>(demand.mode) |
+                    static_cast<std::uint32_t>(demand.level) << 4 |
+                    static_cast<std::uint32_t>(demand.outbound_protocol) << 8 |
+                    static_cast<std::uint32_t>(demand.ciphers) << 12 |
+                    static_cast<std::uint32_t>(demand.inbound) << 16 |
+                    static_cast<std::uint32_t>(demand.inbound_protocol) << 20 |
+                    static_cast<std::uint32_t>(demand.on_failure) << 24;
+  return {word,
+          demand.min_bits,
+          demand.match.offset,
+          demand.match.size,
+          demand.exclude.offset,
+          demand.exclude.size,
+          demand.tafile.offset,
+          demand.tafile.size,
+          demand.inbound_match.offset,
+          demand.inbound_match.size,
+          demand.fallback.offset,
+          demand.fallback.size};
+}
+
+std::size_t SnapshotBuilder::IdentityHash::operator()(const Identity& identity) const {
+  return hash_of({reinterpret_cast<const char*>(identity.data()), sizeof identity});
 }
 
 std::uint32_t SnapshotBuilder::demand_number(const Rule& rule) {
@@ -112,12 +120,12 @@ std::uint32_t SnapshotBuilder::demand_number(const Rule& rule) {
                                 .tafile = texts.add_shared(rule.outbound.tafile),
                                 .inbound_match = texts.add_shared(rule.inbound.match),
                                 .fallback = texts.add_shared(rule.fallback)};
-  std::string identity = identity_of(demand);
+  const Identity identity = identity_of(demand);
   if (const auto known = demands_seen_.find(identity); known != demands_seen_.end())
     return known->second;
   const auto number = static_cast<std::uint32_t>(snapshot_->demands_.size());
   snapshot_->demands_.push_back(demand);
-  if (demands_seen_.size() < kMostShared) demands_seen_.emplace(std::move(identity), number);
+  if (demands_seen_.size() < kMostShared) demands_seen_.emplace(identity, number);
   return number;
 }
 

@@ -1,7 +1,9 @@
 // The whole policy at one commit, in memory: immutable once built, made for millions of rows.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,8 +31,15 @@ class TextArena {
   void finish();
 
  private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+
   std::string bytes_;
-  std::unordered_map<std::string, Ref> seen_;
+  std::unordered_map<std::string, Ref, Hash, std::equal_to<>> seen_;
 };
 
 /// Built by SnapshotBuilder. Any number of threads may read it.
@@ -90,11 +99,16 @@ class SnapshotBuilder {
   std::shared_ptr<const Snapshot> build();
 
  private:
-  static std::string identity_of(const Snapshot::Demand& demand);
+  /// All of a Demand as numbers: the same for the same demands.
+  using Identity = std::array<std::uint32_t, 12>;
+  struct IdentityHash {
+    std::size_t operator()(const Identity& identity) const;
+  };
+  static Identity identity_of(const Snapshot::Demand& demand);
   std::uint32_t demand_number(const Rule& rule);
 
   std::shared_ptr<Snapshot> snapshot_;
-  std::unordered_map<std::string, std::uint32_t> demands_seen_;
+  std::unordered_map<Identity, std::uint32_t, IdentityHash> demands_seen_;
 };
 
 }  // namespace forcetls

@@ -63,10 +63,14 @@ Result<bool> Statement::step() {
 void Statement::reset() { ::sqlite3_reset(statement_.get()); }
 
 std::string_view Statement::column_text(int column) const {
-  const auto* const text = ::sqlite3_column_text(statement_.get(), column);
+  sqlite3_stmt* const row = statement_.get();
+  // A text is read in place as a blob: column_text would copy it to put a NUL behind it.
+  const bool is_text = ::sqlite3_column_type(row, column) == SQLITE_TEXT;
+  const void* const text =
+      is_text ? ::sqlite3_column_blob(row, column) : ::sqlite3_column_text(row, column);
   if (text == nullptr) return {};
   const int size = ::sqlite3_column_bytes(statement_.get(), column);
-  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(size)};
+  return {static_cast<const char*>(text), static_cast<std::size_t>(size)};
 }
 
 std::int64_t Statement::column_int64(int column) const {

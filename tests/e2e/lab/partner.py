@@ -80,6 +80,11 @@ class PartnerServer:
         return name if isinstance(name, str) else name[0]
 
     @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return self._listener.getsockname()[1]
+
+    @property
     def connections(self) -> int:
         """How many connections there have been."""
         return len(self.sessions)

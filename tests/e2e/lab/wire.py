@@ -4,6 +4,7 @@ TCP streams are put together again by sequence number, so a token is found also 
 """
 
 import itertools
+import re
 import signal
 import socket
 import struct
@@ -59,6 +60,12 @@ class Capture:
         self.flush()
         self._read_new_packets()
         return any(token in joined(segments) for segments in self._streams.values())
+
+    def found(self, pattern: bytes) -> set[bytes]:
+        """All that matches the regular expression and went over the link in clear, in one pass."""
+        self.flush()
+        self._read_new_packets()
+        return {match for segments in self._streams.values() for match in re.findall(pattern, joined(segments))}
 
     def assert_never_in_clear(self, token: bytes) -> None:
         """Fails if the token went over the link in clear."""
