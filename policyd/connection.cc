@@ -1,15 +1,12 @@
 #include "policyd/connection.h"
 
 #include <asio/buffer.hpp>
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 #include <vector>
 
 namespace forcetls {
 namespace {
 
-constexpr auto kAwait = asio::experimental::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFirstBufferBytes = 1024;
 
 /// A connection's place in the register, given back at the end of its coroutine.
@@ -121,8 +118,8 @@ void ConnectionRegister::close_all() {
   for (Entry& entry : entries_) entry.socket->close(ignored);
 }
 
-asio::awaitable<void> serve(Socket socket, Service service, Context& context,
-                            ConnectionRegister& connections) {
+Task<void> serve(Socket socket, Service service, Context& context,
+                 ConnectionRegister& connections) {
   asio::error_code ignored;
   socket.non_blocking(true, ignored);
   Place place(connections, socket);

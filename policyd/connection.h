@@ -1,18 +1,16 @@
 // One client of the daemon, from accept to close, and the register of all of them. One thread.
 #pragma once
 
-#include <asio/awaitable.hpp>
-#include <asio/generic/stream_protocol.hpp>
 #include <chrono>
 #include <list>
 #include <memory>
 #include <string>
 
+#include "policyd/async.h"
 #include "policyd/dialogue.h"
 
 namespace forcetls {
 
-using Socket = asio::generic::stream_protocol::socket;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 /// How long a client may take over one request, and over taking its reply. Idle time between
@@ -52,7 +50,6 @@ class ConnectionRegister {
 
 /// Serves `socket` until the client closes, breaks the protocol, or is closed by the register.
 /// All three arguments must outlive the coroutine.
-asio::awaitable<void> serve(Socket socket, Service service, Context& context,
-                            ConnectionRegister& connections);
+Task<void> serve(Socket socket, Service service, Context& context, ConnectionRegister& connections);
 
 }  // namespace forcetls

@@ -1,17 +1,12 @@
 // Listening sockets: opened from an address, or inherited from systemd.
 #pragma once
 
-#include <asio/basic_socket_acceptor.hpp>
-#include <asio/generic/stream_protocol.hpp>
-#include <asio/io_context.hpp>
 #include <string>
 
+#include "policyd/async.h"
 #include "shared/base/listen_address.h"
 
 namespace forcetls {
-
-/// asio's generic protocol has no acceptor of its own: this one does for unix and TCP alike.
-using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 
 /// Listens on `address`. A unix socket is made with mode 0660 and, where it can be given, the
 /// group `socket_group` (empty: left as it is); a left-over socket that nobody listens on is

@@ -54,7 +54,7 @@ int run(const std::optional<Options>& options) {
   const Log log(*sink, config.log_level);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
-  asio::io_context io(1);
+  asio::io_context io(ASIO_CONCURRENCY_HINT_UNSAFE);  // one thread: no locks
   SystemClock clock;
   PolicySource source(config.policy_db, log);
   Server server(io, source, clock, log, config.max_connections);

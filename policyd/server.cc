@@ -2,20 +2,17 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
-#include <asio/experimental/as_tuple.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/use_awaitable.hpp>
 
 #include "shared/base/systemd.h"
 
 namespace forcetls {
 namespace {
 
-constexpr auto kAwait = asio::experimental::as_tuple(asio::use_awaitable);
 constexpr std::chrono::seconds kSweepInterval{1};
 constexpr std::chrono::milliseconds kDrainStep{10};
 
-asio::awaitable<void> pause(asio::steady_timer& timer, std::chrono::steady_clock::duration time) {
+Task<void> pause(asio::steady_timer& timer, std::chrono::steady_clock::duration time) {
   timer.expires_after(time);
   co_await timer.async_wait(kAwait);
 }
@@ -48,7 +45,7 @@ void Server::run() {
   io_.run();
 }
 
-asio::awaitable<void> Server::accept_all(Listener& listener) {
+Task<void> Server::accept_all(Listener& listener) {
   asio::steady_timer timer(io_);
   while (!ending_) {
     auto [error, socket] = co_await listener.acceptor.async_accept(kAwait);
@@ -73,7 +70,7 @@ void Server::admit(Socket socket, Service service) {
   asio::co_spawn(io_, serve(std::move(socket), service, context_, connections_), asio::detached);
 }
 
-asio::awaitable<void> Server::sweep() {
+Task<void> Server::sweep() {
   const auto watchdog = systemd::watchdog_interval();
   std::chrono::steady_clock::duration interval = kSweepInterval;
   if (watchdog && *watchdog / 4 < interval) interval = *watchdog / 4;
@@ -91,7 +88,7 @@ asio::awaitable<void> Server::sweep() {
   }
 }
 
-asio::awaitable<void> Server::wait_for_end() {
+Task<void> Server::wait_for_end() {
   const auto [error, signal] = co_await signals_.async_wait(kAwait);
   if (error) co_return;
   ending_ = true;

@@ -1,7 +1,6 @@
 // The daemon at work: accepts, serves, watches the limits, ends in good order. One thread.
 #pragma once
 
-#include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <list>
@@ -32,9 +31,9 @@ class Server {
     Acceptor acceptor;
   };
 
-  asio::awaitable<void> accept_all(Listener& listener);
-  asio::awaitable<void> sweep();
-  asio::awaitable<void> wait_for_end();
+  Task<void> accept_all(Listener& listener);
+  Task<void> sweep();
+  Task<void> wait_for_end();
   void admit(Socket socket, Service service);
 
   asio::io_context& io_;
