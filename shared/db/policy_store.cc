@@ -120,7 +120,7 @@ tl::unexpected<Error> being_written(const std::string& path) {
 }
 
 PolicyResult load_with_lock(const std::string& path) {
-  auto database = Database::open_readonly(path);
+  auto database = Database::open_readonly(path, std::chrono::milliseconds(0));
   if (!database) return fail(std::move(database).error());
   if (auto begun = database->exec("BEGIN"); !begun) return fail(std::move(begun).error());
   return load_from(*database);

@@ -2,7 +2,8 @@
 
 The words are those of the project's notes on Postfix: a TLS version = delivered with it; CLEAR = delivered in clear;
 NO = TLS not offered; R4, R5 = STARTTLS refused with 4xx (waits), 5xx (bounces); HS = handshake failure;
-NV = certificate not verified; ND = no DNSSEC, NT = no TLSA records (dane-only); LC = connection lost; a word with "*" is what the same cause gives with another status.
+NV = certificate not verified; ND = no DNSSEC, NT = no TLSA records (both at dane-only); LC = connection lost; a word
+with "*" is what the same cause gives with another status.
 """
 
 import re

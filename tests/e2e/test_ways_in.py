@@ -17,7 +17,7 @@ from lab.smtp_client import Submission
 
 @dataclass(frozen=True)
 class Way:
-    """A way in: how the mail host is set up, who hands the message in, and which queue file of it is the one to watch."""
+    """A way in: how the mail host is set up, who hands the message in, which queue file of it is the one to watch."""
 
     prepare: Callable[[Lab, str], dict[str, str]] = lambda lab, target: {}
     hand_in: Callable[[Lab, str], Submission] = lambda lab, target: lab.send("alice@ours.example")
@@ -28,22 +28,20 @@ def _table(parameter: str, key: str) -> Callable[[Lab, str], dict[str, str]]:
     return lambda lab, target: {parameter: lab.postfix.table(parameter, {key: target})}
 
 
-def _alias(lab: Lab, target: str) -> dict[str, str]:
-    lab.postfix.set_aliases({"postmaster": "root", "boss": target})
-    return {}
+def _alias(lab: Lab, name: str, value: str) -> dict[str, str]:
+    """A table of its own: one that was there already might be looked up as it was."""
+    return {"alias_maps": lab.postfix.table(f"aliases-{name}", {"postmaster": "root", name: value})}
 
 
 def _list(lab: Lab, target: str) -> dict[str, str]:
     members = Path(lab.directory, "members")
     members.write_text(f"alice@ours.example\n{target}\n", encoding="ascii")
-    lab.postfix.set_aliases({"postmaster": "root", "team": f":include:{members}"})
-    return {}
+    return _alias(lab, "team", f":include:{members}")
 
 
 def _pipe(lab: Lab, target: str) -> dict[str, str]:
-    command = f"sendmail -C {lab.postfix.etc} -i -f list@ours.example {target}"
-    lab.postfix.set_aliases({"postmaster": "root", "robot": f'"|{command}"'})
-    return {}
+    command = f"/usr/sbin/sendmail -C {lab.postfix.etc} -i -f list@ours.example {target}"
+    return _alias(lab, "robot", f'"|{command}"')
 
 
 def _forward(lab: Lab, target: str) -> dict[str, str]:
@@ -78,7 +76,7 @@ WAYS = {
     "sendmail(1) by a user": Way(hand_in=lambda lab, target: lab.sendmail(target)),
     "sendmail(1) by root": Way(hand_in=lambda lab, target: lab.sendmail(target, user="root")),
     "sendmail(1) with recipients from the headers": Way(hand_in=_with_recipients_from_headers),
-    "alias": Way(_alias, lambda lab, target: lab.send("boss@ours.example"), 2),
+    "alias": Way(lambda lab, target: _alias(lab, "boss", target), lambda lab, target: lab.send("boss@ours.example"), 2),
     "alias of a list": Way(_list, lambda lab, target: lab.send("team@ours.example"), 2),
     "alias to a program": Way(_pipe, lambda lab, target: lab.send("robot@ours.example"), 2),
     ".forward": Way(_forward, queue_file=2),
@@ -95,7 +93,8 @@ WAYS = {
     "recipient_bcc": Way(_table("recipient_bcc_maps", "alice@ours.example")),
     "sender_bcc": Way(_table("sender_bcc_maps", "alice@ours.example")),
     "REDIRECT": Way(lambda lab, target: {
-        "smtpd_sender_restrictions": f"check_sender_access inline:{{alice@ours.example=REDIRECT {target}}}"}),
+        "smtpd_sender_restrictions": "check_sender_access " + lab.postfix.table(
+            "access", {"alice@ours.example": f"REDIRECT {target}"})}),
     "luser_relay": Way(lambda lab, target: {"luser_relay": target, "local_recipient_maps": ""},
                        lambda lab, target: lab.send("nobody-here@ours.example"), 2),
 }
@@ -106,7 +105,6 @@ def _clean_homes(lab: Lab):
     lab.forget_local_mail()
     yield
     lab.forget_local_mail()
-    lab.postfix.set_aliases({"postmaster": "root"})
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -145,7 +143,8 @@ def test_mail_in_clear_from_the_lan_waits_for_tls(lab: Lab, forcetls: Forcetls):
 def test_what_a_stranger_sends_to_an_alias_waits_for_tls(lab: Lab, forcetls: Forcetls):
     partner = lab.partners.add("clear")
     forcetls.add_row(partner.domain, "secure")
-    _alias(lab, partner.address())
+    lab.postfix.set(**_alias(lab, "boss", partner.address()))
+    lab.postfix.reload()
     with lab.client(STRANGER) as client:
         assert client.starttls().code == 250
         submission = client.send("someone@customer.example", ["boss@ours.example"])
@@ -158,7 +157,8 @@ def test_what_a_stranger_sends_to_an_alias_waits_for_tls(lab: Lab, forcetls: For
 def test_an_alias_to_a_forced_domain_does_not_hold_up_the_others(lab: Lab, forcetls: Forcetls):
     forced, free = lab.partners.add("clear"), lab.partners.add("clear")
     forcetls.add_row(forced.domain, "secure")
-    lab.postfix.set_aliases({"postmaster": "root", "all": f"alice@ours.example, {forced.address()}, {free.address()}"})
+    lab.postfix.set(**_alias(lab, "all", f"alice@ours.example, {forced.address()}, {free.address()}"))
+    lab.postfix.reload()
     submission = lab.send("all@ours.example")
     queue_id = lab.postfix.log.wait_for_queue_id(submission.message.message_id, number=2)
     assert lab.postfix.log.wait_for_outcome(queue_id, forced.address()).dsn == "4.7.4"

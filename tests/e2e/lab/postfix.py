@@ -195,6 +195,11 @@ class Postfix:
         """Tries one message again, now."""
         self._run("postqueue", "-c", str(self.etc), "-i", queue_id)
 
+    def expire(self, queue_id: str) -> None:
+        """Tries one deferred message a last time, now: as if maximal_queue_lifetime had passed for it alone."""
+        self._run("postsuper", "-c", str(self.etc), "-e", queue_id)
+        self.retry(queue_id)
+
     def delete_all(self) -> None:
         """Empties the queue."""
         self._run("postsuper", "-c", str(self.etc), "-d", "ALL")
