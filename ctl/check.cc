@@ -19,7 +19,7 @@ int run_check(const Config& config, const CheckOptions& options) {
   const auto policy = load_policy(config.policy_db, Locking::IfNeeded);
   if (!policy) return give_up(policy.error());
   SystemClock clock;
-  const auto report = make_report(**policy, options.what, clock.now());
+  const auto report = make_report(*policy->rows, options.what, clock.now());
   if (!report) return give_up(report.error());
   fmt::print("{}", options.json ? in_json(*report) : in_words(*report));
   return options.must_be_forced && !report->forced ? kExitNotForced : EX_OK;

@@ -18,13 +18,25 @@ constexpr std::chrono::milliseconds kRetryInterval{1000};
 /// A commit takes milliseconds. What takes longer is worth a line in the log.
 constexpr std::chrono::seconds kPatience{2};
 constexpr std::chrono::seconds kReminderInterval{60};
+/// After a change the whole file is read again once nobody has changed it for so long: what the
+/// changes alone said is then confirmed, and what no trigger has written down is found.
+constexpr std::chrono::milliseconds kQuietTime{100};
+/// Somebody who writes without a pause leaves no time to read a big file unlocked: after so long
+/// we take a reader's lock, even if it makes his shell fail.
+constexpr std::chrono::seconds kStarvation{10};
+
+auto milliseconds_since(SteadyClock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin).count();
+}
 
 }  // namespace
 
 /// What the worker remembers of the file. Only the worker uses it, once it runs.
 struct PolicySource::Watched {
-  std::optional<FileMark> in_force;  ///< the file as it was when the policy in force was read
-  std::optional<FileMark> tried;     ///< as it was at the last failure
+  std::optional<FileMark> in_force;   ///< the file as it was when the policy in force was read
+  std::optional<LoadedPolicy> whole;  ///< what was read when the whole file was read last
+  std::optional<SteadyClock::time_point> whole_due;  ///< when to read it again
+  std::optional<FileMark> tried;                     ///< as it was at the last failure
   SteadyClock::time_point failing_since{};
   SteadyClock::time_point next_try{};
   SteadyClock::time_point next_reminder{};
@@ -63,21 +75,44 @@ void PolicySource::watch() {
 
 void PolicySource::look() {
   const auto mark = mark_of(path_);
-  if (mark && watched_->in_force == *mark) {
-    if (watched_->failing) recovered(*mark, "the file is as it was");
-    return;
-  }
+  if (mark && watched_->in_force == *mark) return nothing_new(*mark);
   const std::optional<FileMark> seen = mark ? std::optional(*mark) : std::nullopt;
   const bool seen_before = watched_->failing && watched_->tried == seen;
   if (seen_before && SteadyClock::now() < watched_->next_try) return;
   if (!mark) return failed(mark.error(), seen);
+  if (!take_up_changes(*mark)) take_up_all(*mark);
+}
+
+void PolicySource::nothing_new(const FileMark& mark) {
+  if (watched_->failing) recovered(mark, "the file is as it was");
+  if (watched_->whole_due && SteadyClock::now() >= *watched_->whole_due) take_up_all(mark);
+}
+
+bool PolicySource::take_up_changes(const FileMark& mark) {
+  if (!watched_->whole) return false;
   const auto begin = SteadyClock::now();
-  auto policy = load_policy(path_, watched_->in_force ? Locking::Never : Locking::IfNeeded);
-  if (!policy) return failed(policy.error(), seen);
+  auto policy = load_changes(path_, *watched_->whole);
+  if (!policy && policy.error().code == ErrorCode::Busy) {
+    failed(policy.error(), mark);
+    return true;
+  }
+  if (!policy) return false;  // whatever it is, reading the whole tells more of it
   take_over(*std::move(policy));
-  const auto took =
-      std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin);
-  recovered(*mark, fmt::format("read in {} ms", took.count()));
+  recovered(mark, fmt::format("changes read in {} ms", milliseconds_since(begin)));
+  watched_->whole_due = SteadyClock::now() + kQuietTime;
+  return true;
+}
+
+void PolicySource::take_up_all(const FileMark& mark) {
+  const auto begin = SteadyClock::now();
+  const bool starving = watched_->failing && begin - watched_->failing_since > kStarvation;
+  auto policy =
+      load_policy(path_, watched_->in_force && !starving ? Locking::Never : Locking::IfNeeded);
+  watched_->whole_due.reset();
+  if (!policy) return failed(policy.error(), mark);
+  watched_->whole = *std::move(policy);
+  take_over(watched_->whole->rows);
+  recovered(mark, fmt::format("read in {} ms", milliseconds_since(begin)));
 }
 
 void PolicySource::take_over(std::shared_ptr<const RuleStore> policy) {

@@ -38,6 +38,9 @@ class PolicySource {
   struct Watched;
   void watch();
   void look();
+  void nothing_new(const FileMark& mark);
+  bool take_up_changes(const FileMark& mark);
+  void take_up_all(const FileMark& mark);
   void take_over(std::shared_ptr<const RuleStore> policy);
   void recovered(const FileMark& mark, std::string_view how);
   void failed(const Error& error, const std::optional<FileMark>& seen);

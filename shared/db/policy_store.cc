@@ -1,19 +1,25 @@
 #include "shared/db/policy_store.h"
 
-#include <array>
 #include <chrono>
+#include <functional>
+#include <utility>
 
 #include "schema/sql.h"
 #include "shared/db/database.h"
 #include "shared/db/file_mark.h"
 #include "shared/db/migrate.h"
+#include "shared/db/patched_policy.h"
 #include "shared/db/snapshot.h"
 #include "shared/db/statement.h"
 
 namespace forcetls {
 namespace {
 
-using PolicyResult = Result<std::shared_ptr<const RuleStore>>;
+/// More changes than this are read no faster than the whole.
+constexpr std::size_t kMostChanges = 100'000;
+
+/// How many rows are read between two looks whether the file has changed, so that all is in vain.
+constexpr std::size_t kRowsPerLook = 8192;
 
 /// A row that breaks a rule which the database enforces by itself: somebody took its triggers and
 /// CHECKs away. Nothing of the file can be trusted then.
@@ -63,21 +69,39 @@ std::optional<Rule> rule_in(const Statement& row) {
               .fallback = row.column_text(kFallback)};
 }
 
-/// Calls `take` for each row of a query; it answers false for a row that cannot be.
-template <class Take>
-Result<void> for_each_row(Database& database, const char* table, Statement& statement, Take take) {
-  for (;;) {
-    const auto row = statement.step();
-    if (!row) return fail(row.error());
-    if (!*row) return {};
-    if (!take(statement)) return bad_row(database, table, statement.column_text(0));
-  }
+tl::unexpected<Error> being_written(const std::string& path) {
+  return fail(ErrorCode::Busy, path + ": is being written to");
 }
 
-Result<void> load_domain_policy(Database& database, SnapshotBuilder& builder) {
-  auto statement = Statement::prepare(database, sql::kLoadDomainPolicy);
+/// Reads rows into a policy, as long as the file stays what it was.
+class Reader {
+ public:
+  Reader(Database& database, std::function<bool()> is_unchanged)
+      : database_(database), is_unchanged_(std::move(is_unchanged)) {}
+
+  /// Calls `take` for each row of a query; it answers false for a row that cannot be.
+  template <class Take>
+  Result<void> for_each_row(const char* table, Statement& statement, Take take) {
+    for (;;) {
+      if (++rows_ % kRowsPerLook == 0 && !is_unchanged_()) return being_written(database_.name());
+      const auto row = statement.step();
+      if (!row) return fail(row.error());
+      if (!*row) return {};
+      if (!take(statement)) return bad_row(database_, table, statement.column_text(0));
+    }
+  }
+  Database& database() { return database_; }
+
+ private:
+  Database& database_;
+  std::function<bool()> is_unchanged_;
+  std::size_t rows_ = 0;
+};
+
+Result<void> load_domain_policy(Reader& reader, SnapshotBuilder& builder) {
+  auto statement = Statement::prepare(reader.database(), sql::kLoadDomainPolicy);
   if (!statement) return fail(std::move(statement).error());
-  return for_each_row(database, "domain_policy", *statement, [&](const Statement& row) {
+  return reader.for_each_row("domain_policy", *statement, [&](const Statement& row) {
     const auto rule = rule_in(row);
     return rule && builder.add(*rule);
   });
@@ -85,12 +109,12 @@ Result<void> load_domain_policy(Database& database, SnapshotBuilder& builder) {
 
 TimePoint time_from(std::int64_t unix_s) { return TimePoint(std::chrono::seconds(unix_s)); }
 
-Result<void> load_suspension(Database& database, SnapshotBuilder& builder) {
-  auto statement = Statement::prepare(database, sql::kLoadSuspension);
+Result<void> load_suspension(Reader& reader, SnapshotBuilder& builder) {
+  auto statement = Statement::prepare(reader.database(), sql::kLoadSuspension);
   if (!statement) return fail(std::move(statement).error());
   // All of them, ended ones too: which are in force is judged at each lookup.
   if (auto bound = statement->bind_int64(":now", 0); !bound) return bound;
-  return for_each_row(database, "suspension", *statement, [&](const Statement& row) {
+  return reader.for_each_row("suspension", *statement, [&](const Statement& row) {
     const auto level = level_from(row.column_text(1));
     if (level != Level::Encrypt && level != Level::May) return false;
     builder.suspend(row.column_text(0), *level, time_from(row.column_int64(2)),
@@ -99,54 +123,137 @@ Result<void> load_suspension(Database& database, SnapshotBuilder& builder) {
   });
 }
 
-Result<void> load_setting(Database& database, SnapshotBuilder& builder) {
-  auto statement = Statement::prepare(database, sql::kLoadSetting);
+Result<void> load_setting(Reader& reader, SnapshotBuilder& builder) {
+  auto statement = Statement::prepare(reader.database(), sql::kLoadSetting);
   if (!statement) return fail(std::move(statement).error());
-  return for_each_row(database, "setting", *statement, [&](const Statement& row) {
+  return reader.for_each_row("setting", *statement, [&](const Statement& row) {
     return builder.settings().set(row.column_text(0), row.column_text(1));
   });
 }
 
-PolicyResult load_from(Database& database) {
-  if (auto known = check_schema(database); !known) return fail(std::move(known).error());
+/// The entry that `sql` finds; seq 0 if there is none.
+Result<ChangeMark> change_mark(Statement& statement) {
+  const auto found = statement.step();
+  if (!found) return fail(found.error());
+  ChangeMark mark;
+  if (!*found) return mark;
+  mark.seq = statement.column_int64(0);
+  for (int column = 1; column <= 5; ++column)
+    mark.entry.append(statement.column_text(column)).append(1, '\0');
+  return mark;
+}
+
+Result<ChangeMark> newest_change(Database& database) {
+  auto statement = Statement::prepare(database, sql::kLoadLastChange);
+  if (!statement) return fail(std::move(statement).error());
+  return change_mark(*statement);
+}
+
+/// True if the entry that was the newest then is there still: nothing was replaced by other
+/// history.
+Result<bool> continues(Database& database, const ChangeMark& before) {
+  auto statement = Statement::prepare(database, sql::kLoadChange);
+  if (!statement) return fail(std::move(statement).error());
+  if (auto bound = statement->bind_int64(":seq", before.seq); !bound) return fail(bound.error());
+  const auto now = change_mark(*statement);
+  if (!now) return fail(now.error());
+  return now->seq == before.seq && now->entry == before.entry;
+}
+
+Result<KeySet> changed_keys(Reader& reader, std::int64_t since) {
+  auto statement = Statement::prepare(reader.database(), sql::kLoadChangedKey);
+  if (!statement) return fail(std::move(statement).error());
+  if (auto bound = statement->bind_int64(":seq", since); !bound) return fail(bound.error());
+  KeySet keys;
+  auto read = reader.for_each_row("policy_change", *statement, [&](const Statement& row) {
+    keys.emplace(row.column_text(0));
+    return keys.size() <= kMostChanges;
+  });
+  if (read) return keys;
+  if (keys.size() > kMostChanges) return fail(ErrorCode::TooLong, "too many changes");
+  return fail(std::move(read).error());
+}
+
+Result<void> load_rows(Reader& reader, const KeySet& keys, SnapshotBuilder& builder) {
+  auto statement = Statement::prepare(reader.database(), sql::kFindDomainPolicy);
+  if (!statement) return fail(std::move(statement).error());
+  for (const std::string& key : keys) {
+    statement->reset();
+    if (auto bound = statement->bind_text(":domain", key); !bound) return bound;
+    auto read = reader.for_each_row("domain_policy", *statement, [&](const Statement& row) {
+      const auto rule = rule_in(row);
+      return rule && builder.add(*rule);
+    });
+    if (!read) return read;
+  }
+  return {};
+}
+
+Result<LoadedPolicy> load_all(Reader& reader) {
+  if (auto known = check_schema(reader.database()); !known) return fail(std::move(known).error());
+  auto newest = newest_change(reader.database());
+  if (!newest) return fail(std::move(newest).error());
   SnapshotBuilder builder;
   for (const auto& load : {load_domain_policy, load_suspension, load_setting})
-    if (auto loaded = load(database, builder); !loaded) return fail(std::move(loaded).error());
-  return builder.build();
+    if (auto loaded = load(reader, builder); !loaded) return fail(std::move(loaded).error());
+  return LoadedPolicy{builder.build(), *std::move(newest)};
 }
 
-tl::unexpected<Error> being_written(const std::string& path) {
-  return fail(ErrorCode::Busy, path + ": is being written to");
+Result<std::shared_ptr<const RuleStore>> load_patch(Reader& reader, const LoadedPolicy& before) {
+  if (auto known = check_schema(reader.database()); !known) return fail(std::move(known).error());
+  const auto same_history = continues(reader.database(), before.newest);
+  if (!same_history) return fail(same_history.error());
+  if (!*same_history) return fail(ErrorCode::WrongSchema, "policy_change has another history");
+  auto keys = changed_keys(reader, before.newest.seq);
+  if (!keys) return fail(std::move(keys).error());
+  SnapshotBuilder builder;
+  if (auto loaded = load_rows(reader, *keys, builder); !loaded) return fail(loaded.error());
+  for (const auto& load : {load_suspension, load_setting})
+    if (auto loaded = load(reader, builder); !loaded) return fail(std::move(loaded).error());
+  return std::make_shared<PatchedPolicy>(before.rows, builder.build(), *std::move(keys));
 }
 
-PolicyResult load_with_lock(const std::string& path) {
+Result<LoadedPolicy> load_with_lock(const std::string& path) {
   auto database = Database::open_readonly(path, std::chrono::milliseconds(0));
   if (!database) return fail(std::move(database).error());
   if (auto begun = database->exec("BEGIN"); !begun) return fail(std::move(begun).error());
-  return load_from(*database);
+  Reader reader(*database, [] { return true; });
+  return load_all(reader);
 }
 
+/// Has `load` read the file as it stands, and throws away what it read if somebody wrote meanwhile.
 /// A writer makes its journal before it touches the file, and raises the change counter before it
-/// removes the journal: with neither seen, nobody wrote while we read.
-PolicyResult load_without_lock(const std::string& path) {
+/// removes the journal: with neither seen, nobody wrote.
+template <class Load>
+auto load_without_lock(const std::string& path, Load load)
+    -> decltype(load(std::declval<Reader&>())) {
   const auto before = mark_of(path);
   if (!before) return fail(before.error());
-  if (has_journal(path)) return being_written(path);
+  const auto is_unchanged = [&] {
+    const auto now = mark_of(path);
+    return now && *now == *before && !has_journal(path);
+  };
+  if (!is_unchanged()) return being_written(path);
   auto database = Database::open_unlocked(path);
-  auto policy = database ? load_from(*database) : PolicyResult(tl::unexpect, database.error());
-  const auto after = mark_of(path);
-  if (!after || *after != *before || has_journal(path)) return being_written(path);
-  return policy;
+  if (!database && is_unchanged()) return fail(std::move(database).error());
+  if (!database) return being_written(path);
+  Reader reader(*database, is_unchanged);
+  auto loaded = load(reader);
+  if (!is_unchanged()) return being_written(path);
+  return loaded;
 }
 
 }  // namespace
 
-PolicyResult load_policy(const std::string& path, Locking locking) {
-  auto policy = load_without_lock(path);
-  if (!policy && policy.error().code == ErrorCode::Busy && locking == Locking::IfNeeded &&
-      has_journal(path))
-    return load_with_lock(path);
-  return policy;
+Result<LoadedPolicy> load_policy(const std::string& path, Locking locking) {
+  auto policy = load_without_lock(path, load_all);
+  const bool busy = !policy && policy.error().code == ErrorCode::Busy;
+  return busy && locking == Locking::IfNeeded ? load_with_lock(path) : std::move(policy);
+}
+
+Result<std::shared_ptr<const RuleStore>> load_changes(const std::string& path,
+                                                      const LoadedPolicy& before) {
+  return load_without_lock(path, [&](Reader& reader) { return load_patch(reader, before); });
 }
 
 }  // namespace forcetls

@@ -1,11 +1,13 @@
 // Reads a policy database into a Snapshot: the only door from SQL to the decisions.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "shared/base/result.h"
 #include "shared/core/rule_store.h"
+#include "shared/db/snapshot.h"
 
 namespace forcetls {
 
@@ -13,9 +15,26 @@ namespace forcetls {
 /// that died). That takes a read lock for a moment, which can make the stock sqlite3 shell fail.
 enum class Locking { Never, IfNeeded };
 
+/// An entry of policy_change: which commits a policy has in it, and of which history.
+struct ChangeMark {
+  std::int64_t seq = 0;  ///< 0: there is no entry
+  std::string entry;     ///< its columns; another history has another entry of that number
+};
+
+struct LoadedPolicy {
+  std::shared_ptr<const Snapshot> rows;
+  ChangeMark newest;
+};
+
 /// Reads the whole policy of `path` at one commit. Errors: NotFound; NotOurs (also an empty file);
 /// WrongSchema; Corrupt (also WAL mode, a row that no version of ours writes); Busy (a writer is at
 /// work: try again); System.
-Result<std::shared_ptr<const RuleStore>> load_policy(const std::string& path, Locking locking);
+Result<LoadedPolicy> load_policy(const std::string& path, Locking locking);
+
+/// The policy of `path` now, read from `before` and the changes that policy_change has since: takes
+/// milliseconds whatever the size. Takes no lock. Errors: as load_policy; TooLong if there are too
+/// many changes, WrongSchema if the history is another one: then load_policy must be asked.
+Result<std::shared_ptr<const RuleStore>> load_changes(const std::string& path,
+                                                      const LoadedPolicy& before);
 
 }  // namespace forcetls

@@ -178,7 +178,8 @@ def test_check_of_an_address_is_check_of_its_domain(place: Place):
 
 
 @pytest.mark.parametrize(("asked", "status"), [
-    ("bank.example", 0), ("u@a.bank.example", 0), ("held.example", 0), ("only.example", 0), ("plain.example", NOT_FORCED),
+    ("bank.example", 0), ("u@a.bank.example", 0), ("held.example", 0), ("only.example", 0),
+    ("plain.example", NOT_FORCED),
     ("dane.example", NOT_FORCED), ("test.example", NOT_FORCED), ("off.example", NOT_FORCED), ("x.example", NOT_FORCED),
 ])
 def test_check_forced_tells_by_its_status(place: Place, asked: str, status: int):
@@ -210,7 +211,8 @@ def test_check_works_for_whoever_may_read_and_leaves_no_trace(place: Place):
 
 
 def test_check_works_while_a_writer_holds_the_database(place: Place):
-    writer = subprocess.Popen(["sqlite3", str(place.policy_db)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    writer = subprocess.Popen(["sqlite3", str(place.policy_db)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True)
     writer.stdin.write("BEGIN EXCLUSIVE;\nDELETE FROM domain_policy;\nSELECT 'held';\n")
     writer.stdin.flush()
     assert writer.stdout.readline() == "held\n"

@@ -112,8 +112,8 @@ def _hot_journal(path: Path, _: Path) -> None:
     _sqlite(path, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO "
                   "domain_policy(domain, outbound) SELECT 'd' || i || '.hot.example', 'secure' FROM n")
     with subprocess.Popen(["sqlite3", str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        writer.stdin.write("PRAGMA cache_size = 5;\nPRAGMA cache_spill = 5;\nBEGIN;\nUPDATE domain_policy SET outbound = "
-                           "'may', match = NULL;\nSELECT 'half';\n")
+        writer.stdin.write("PRAGMA cache_size = 5;\nPRAGMA cache_spill = 5;\nBEGIN;\n"
+                           "UPDATE domain_policy SET outbound = 'may', match = NULL;\nSELECT 'half';\n")
         writer.stdin.flush()
         while writer.stdout.readline() != "half\n":
             assert writer.poll() is None
@@ -300,7 +300,8 @@ def test_vacuum_and_a_big_transaction_never_show_a_half_policy(lab: Lab, forcetl
     mail = Mail(lab, forcetls)
     rows = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO "
             "domain_policy(domain) SELECT 'd' || i || '.big.example' FROM n")
-    with _shell(policy_file.path, "PRAGMA cache_size = 5", "BEGIN", rows, "UPDATE domain_policy SET outbound = 'encrypt'") as shell:
+    weaken = "UPDATE domain_policy SET outbound = 'encrypt'"
+    with _shell(policy_file.path, "PRAGMA cache_size = 5", "BEGIN", rows, weaken) as shell:
         assert forcetls.lookup("tls", mail.forced.domain).startswith("OK secure ")
         assert forcetls.lookup("tls", "d1.big.example") == "NOTFOUND "
         mail.assert_flows_by_policy()

@@ -1,4 +1,4 @@
-"""policyd or the milter stopped, killed, hanging, restarted under load: nothing in clear, nothing lost, all recovers."""
+"""policyd or the milter stopped, killed, hanging, restarted under load: nothing in clear, nothing lost."""
 
 import re
 import signal

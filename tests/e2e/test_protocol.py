@@ -103,7 +103,8 @@ def test_an_unknown_map_is_temp(map_client: SocketmapClient, name: str):
 
 
 @pytest.mark.parametrize("data", [
-    b"not a netstring at all\n", b":,", b"-1:x,", b"+1:x,", b" 5:tls x,", b"99999999999999999999:x", b"16385:", b"20000:x",
+    b"not a netstring at all\n", b":,", b"-1:x,", b"+1:x,", b" 5:tls x,", b"99999999999999999999:x", b"16385:",
+    b"20000:x",
     b"5:tls x;", b"3:tls,", b"0:,", b"5;tls x,", b"\0\0\0\0\0\0\0\0", b"GET / HTTP/1.0\r\n\r\n",
     b"request=smtpd_access_policy\n\n", b"\x16\x03\x01\x02\x00\x01",
 ], ids=repr)
@@ -273,7 +274,8 @@ def test_a_forced_recipient_from_an_outside_client_in_clear_is_deferred_with_a_s
 
 @pytest.mark.parametrize("attributes", [
     {"recipient": "u@other.example"}, {"recipient": "u@bank.example", "encryption_protocol": "TLSv1.3"},
-    {"recipient": "u@bank.example", "protocol_state": "DATA"}, {"recipient": "u@bank.example", "protocol_state": "MAIL"},
+    {"recipient": "u@bank.example", "protocol_state": "DATA"},
+    {"recipient": "u@bank.example", "protocol_state": "MAIL"},
     {"recipient": ""}, {"recipient": "postmaster"}, {"recipient": "u@other.example", "sender": ""},
     {"recipient": "u@other.example", "future_attribute": "yes", "another": "a=b=c"},
     {"recipient": "u@bank.example", "client_address": "127.0.0.1"},
@@ -282,8 +284,9 @@ def test_without_an_objection_the_answer_is_dunno(policy_client: PolicyClient, a
     assert policy_client.ask(**{**OUTSIDE, **attributes}) == "DUNNO"
 
 
-@pytest.mark.parametrize("recipient", ["u@", "@", "@@", "u@.", "u@[", "u@bank.example@", "\"a b\"@bank.example", "u@\u200b",
-                                       "u@" + "a" * 5000, "u@-", "u@bank.example;x", "u@bank example"])
+@pytest.mark.parametrize("recipient", [
+    "u@", "@", "@@", "u@.", "u@[", "u@bank.example@", "\"a b\"@bank.example", "u@\u200b", "u@" + "a" * 5000, "u@-",
+    "u@bank.example;x", "u@bank example"])
 def test_odd_recipients_never_get_ok_nor_an_empty_action(policy_client: PolicyClient, recipient: str):
     action = policy_client.ask(recipient=recipient, **OUTSIDE)
     assert action == "DUNNO" or action.startswith("451 4.7.")

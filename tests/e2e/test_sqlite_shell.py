@@ -142,14 +142,16 @@ GOOD_ROWS = [
     ("domain, mode, contact, reference, note", "'p9.example', 'off', 'Ann O''Neil', 'INC-1', 'zwei Wörter'"),
     ("domain, outbound", "'p10.example', 'dane-only'"), ("domain, outbound", "'p11.example', 'none'"),
 ]
-ONE_LINERS = re.findall(r"^    # *(\d+) .*\n    (sqlite3 .*)$", (REPOSITORY / "README.md").read_text("utf-8"), re.MULTILINE)
+README = (REPOSITORY / "README.md").read_text("utf-8")
+ONE_LINERS = re.findall(r"^    # *(\d+) .*\n    (sqlite3 .*)$", README, re.MULTILINE)
 
 
 @pytest.fixture(scope="module", name="place")
 def _place():
     place = Place()
     place.init("INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')",
-               "INSERT INTO domain_policy(domain, outbound, match) VALUES ('law.example', 'secure', '.provider.example')",
+               "INSERT INTO domain_policy(domain, outbound, match) "
+               "VALUES ('law.example', 'secure', '.provider.example')",
                "INSERT INTO suspension(domain, level, ends_at, reason) "
                "VALUES ('bank.example', 'may', datetime('now', '+1 days'), 'a test')")
     yield place
@@ -184,7 +186,8 @@ def test_a_bad_statement_is_refused_with_a_sentence(place: Place, sql: str, sent
 
 
 def test_a_bad_row_among_good_ones_undoes_the_whole_statement(place: Place):
-    _assert_refused(place, "INSERT INTO domain_policy(domain) VALUES ('a.example'), ('b.example'), ('C.example')", "lower")
+    _assert_refused(place, "INSERT INTO domain_policy(domain) VALUES ('a.example'), ('b.example'), ('C.example')",
+                    "lower case")
 
 
 @pytest.mark.parametrize(("columns", "values"), GOOD_ROWS, ids=[values[:50] for _, values in GOOD_ROWS])
@@ -214,7 +217,8 @@ def test_every_change_is_recorded_with_the_old_and_the_new_row(place: Place):
 def test_rows_from_a_file_on_stdin_are_refused_one_by_one_and_the_status_tells(place: Place):
     script = "INSERT INTO domain_policy(domain) VALUES ('Upper.example');\n" \
              "INSERT INTO domain_policy(domain) VALUES ('lower.example');\n"
-    result = subprocess.run(["sqlite3", str(place.policy_db)], input=script, capture_output=True, text=True, check=False)
+    result = subprocess.run(["sqlite3", str(place.policy_db)], input=script, capture_output=True, text=True,
+                            check=False)
     assert result.returncode == 1 and "not in lower case" in result.stderr
     assert place.sql("SELECT domain FROM domain_policy WHERE domain LIKE '%lower%'")[1] == "lower.example\n"
 

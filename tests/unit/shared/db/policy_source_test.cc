@@ -1,6 +1,9 @@
 // The states of a policy database that an administrator, or an accident, can bring about.
 #include "shared/db/policy_source.h"
 
+#include <atomic>
+#include <thread>
+
 #include "shared/core/requirement.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/log_sink.h"
@@ -173,4 +176,85 @@ TEST_CASE("PolicySource: the stock shell never finds the file locked by us",
     REQUIRE(w.file.sql("INSERT INTO domain_policy(domain) VALUES " + row));
   }
   CHECK(eventually([&] { return source->current()->find_rule("d49.example").has_value(); }));
+}
+
+TEST_CASE("PolicySource: what one commit did to a big policy is in force before all is read again",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(
+      w.file.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                 "20000) INSERT INTO domain_policy(domain, outbound) "
+                 "SELECT 'd' || i || '.example', 'may' FROM n"));
+  REQUIRE(w.file.sql(kInsert));
+  const auto source = w.start();
+  REQUIRE(level_of_bank(*source) == "secure");
+  w.sink.clear();
+  REQUIRE(
+      w.file.sql("BEGIN; UPDATE domain_policy SET outbound = 'verify' WHERE domain = "
+                 "'bank.example'; DELETE FROM domain_policy WHERE domain = 'd7.example'; "
+                 "UPDATE domain_policy SET mode = 'off' WHERE domain = 'd8.example'; UPDATE "
+                 "domain_policy SET domain = 'renamed.example' WHERE domain = 'd9.example'; "
+                 "UPDATE setting SET value = 'encrypt' WHERE name = 'unlisted_relay'; COMMIT"));
+  REQUIRE(becomes(*source, "verify"));
+  const auto check = [&] {
+    const auto policy = source->current();
+    CHECK_FALSE(policy->find_rule("d7.example"));
+    CHECK_FALSE(policy->find_rule("d8.example"));
+    CHECK_FALSE(policy->find_rule("d9.example"));
+    CHECK(policy->find_rule("renamed.example"));
+    CHECK(policy->find_rule("d10.example"));
+    CHECK(policy->settings().unlisted_relay == UnlistedRelay::Encrypt);
+  };
+  check();
+  CHECK(eventually([&] { return w.sink.has("changes read in"); }));
+  CHECK(eventually([&] { return w.sink.count("policy in force") >= 2; }));
+  check();
+}
+
+TEST_CASE("PolicySource: a change that no trigger wrote down is found as well",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(w.file.sql(kInsert));
+  const auto source = w.start();
+  REQUIRE(
+      w.file.sql("DROP TRIGGER domain_policy_updated; UPDATE domain_policy SET outbound = "
+                 "'encrypt'"));
+  CHECK(becomes(*source, "encrypt"));
+}
+
+TEST_CASE("PolicySource: commits without a pause hide no change", "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(
+      w.file.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                 "20000) INSERT INTO domain_policy(domain) SELECT 'd' || i || '.example' FROM n"));
+  const auto source = w.start();
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (int i = 0; !done; ++i) {
+      w.file.sql("UPDATE domain_policy SET note = '" + std::to_string(i) +
+                 "' WHERE domain = 'd1.example'");
+    }
+  });
+  CHECK(eventually([&] { return w.file.sql(kInsert); }));
+  CHECK(becomes(*source, "secure"));
+  done = true;
+  writer.join();
+}
+
+TEST_CASE("PolicySource: a backup put back takes changes away again", "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(w.file.sql(kInsert));
+  REQUIRE(w.file.shell("cp policy.db backup.db"));
+  const auto source = w.start();
+  REQUIRE(w.file.sql(kLower));
+  REQUIRE(becomes(*source, "encrypt"));
+  REQUIRE(w.file.shell("sqlite3 policy.db '.restore backup.db'"));
+  CHECK(becomes(*source, "secure"));
+  // Another history with as many entries.
+  REQUIRE(w.file.sql("UPDATE domain_policy SET outbound = 'verify'"));
+  CHECK(becomes(*source, "verify"));
 }
