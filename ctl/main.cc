@@ -18,7 +18,7 @@ Examples:
   forcetls check --forced bank.example && echo "mail for bank.example never leaves in clear"
 
 Exit status: 0 done, 1 not forced (check --forced), 64 wrong use, 65 not a domain, address or
-next hop, 66 no such database, 75 try again (a name that cannot be converted: Postfix is told to
+next hop, 66 no such database, 71 it cannot be read or written, 75 try again (a name that cannot be converted: Postfix is told to
 wait too), 78 not a policy database of this version.
 )help";
 

@@ -4,17 +4,10 @@
 
 #include <algorithm>
 
+#include "shared/base/log.h"
+
 namespace forcetls {
 namespace {
-
-/// Text from outside as one word of a line: a sender must not be able to write fields of his own.
-std::string word(std::string_view text) {
-  constexpr std::size_t kLongest = 254;
-  std::string clean(text.substr(0, kLongest));
-  for (char& c : clean)
-    if (c <= 0x20 || c > 0x7e || c == '"' || c == '=' || c == '@') c = '?';
-  return clean.empty() ? "-" : clean;
-}
 
 /// A reply as the value of a quoted field.
 std::string quotable(std::string reply) {
@@ -22,26 +15,14 @@ std::string quotable(std::string reply) {
   return reply;
 }
 
-std::string_view to_text(Action action) {
-  switch (action) {
-    case Action::NoOpinion:
-      return "continue";
-    case Action::Defer:
-      return "defer";
-    case Action::Reject:
-      return "reject";
-  }
-  return "defer";
-}
-
 std::string start(const Message& message) {
-  return message.queue_id.empty() ? "NOQUEUE" : word(message.queue_id);
+  return message.queue_id.empty() ? "NOQUEUE" : log_word(message.queue_id);
 }
 
 std::string session_fields(const Message& message) {
-  return fmt::format("from={} client={} tls={} bits={}", word(message.sender_domain),
-                     message.local ? "local" : word(message.client),
-                     message.tls.version.empty() ? "none" : word(message.tls.version),
+  return fmt::format("from={} client={} tls={} bits={}", log_word(message.sender_domain),
+                     message.local ? "local" : log_word(message.client),
+                     message.tls.version.empty() ? "none" : log_word(message.tls.version),
                      message.tls.cipher_bits);
 }
 
@@ -49,7 +30,7 @@ std::string would_field(const Message& message) {
   if (!message.would) return {};
   const ReasonText reason = describe(*message.would);
   return fmt::format(" would={}:{} test_rule={}", to_text(message.would->action), reason.word,
-                     word(message.would->subject));
+                     log_word(message.would->subject));
 }
 
 std::string closing_line(const Message& message, std::string_view verdict, const Verdict& cause) {
@@ -65,7 +46,7 @@ std::string refusal_line(const Message& message, Refused what, std::string_view 
                          const Verdict& verdict) {
   const std::string subject = what == Refused::Sender
                                   ? std::string("sender:")
-                                  : fmt::format("recipient: to={}", word(domain));
+                                  : fmt::format("recipient: to={}", log_word(domain));
   return fmt::format("{}: refused {} {} verdict={} reason={} reply=\"{}\"", start(message), subject,
                      session_fields(message), to_text(verdict.action), describe(verdict).word,
                      quotable(smtp_reply(verdict)));

@@ -17,6 +17,7 @@ Examples:
   forcetls-milter --foreground --policy-db ./policy.db --listen inet:127.0.0.1:8462
   forcetls-milter --listen unix:/var/spool/postfix/forcetls/milter.sock
 
+SIGTERM, SIGINT and SIGHUP end it; edits of the policy need no reload.
 Exit status: 0 ended by a signal, 64 wrong use, 78 wrong configuration or address in use.
 )";
 

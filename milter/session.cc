@@ -1,21 +1,15 @@
 #include "milter/session.h"
 
-#include <charconv>
 #include <utility>
 
 #include "milter/as_if_enforced.h"
 #include "milter/mta.h"
 #include "milter/tls_required_header.h"
+#include "shared/core/ascii.h"
 #include "shared/core/requirement.h"
 
 namespace forcetls {
 namespace {
-
-int number_in(std::string_view digits) {
-  int number = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  return number;
-}
 
 /// Something that this host's administrator has to put right, not the client.
 bool is_hosts_own_fault(Reason reason) {

@@ -1,6 +1,6 @@
 #include "milter/tls_required_header.h"
 
-#include <algorithm>
+#include "shared/core/ascii.h"
 
 namespace forcetls {
 namespace {
@@ -10,14 +10,6 @@ std::string_view trimmed(std::string_view text) {
   const auto begin = text.find_first_not_of(kBlanks);
   if (begin == text.npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
-bool equal_ignoring_case(std::string_view text, std::string_view lower) {
-  const auto to_lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
-                    [&](char a, char b) { return to_lower(a) == b; });
 }
 
 }  // namespace

@@ -6,34 +6,28 @@
 namespace forcetls {
 namespace {
 
-using Answer = std::optional<Requirement> (*)(const RuleStore&, const NextHopKey&, TimePoint);
+using Answer = std::optional<Requirement> (*)(const RuleStore&, const NextHopKey&, const Finding&);
 
-std::optional<Requirement> of_row(const Finding& finding) {
+std::optional<Requirement> of_row(const RuleStore&, const NextHopKey&, const Finding& finding) {
   if (!finding.rule) return std::nullopt;
   return outbound_requirement(*finding.rule, finding.cap);
 }
 
-std::optional<Requirement> answer_tls(const RuleStore& store, const NextHopKey& key,
-                                      TimePoint now) {
-  return of_row(find_policy(store, key, now));
-}
-
-std::optional<Requirement> answer_lmtp(const RuleStore& store, const NextHopKey& key,
-                                       TimePoint now) {
-  return of_row(find_exact_policy(store, key, now));
-}
-
-std::optional<Requirement> answer_default(const RuleStore& store, const NextHopKey& key,
-                                          TimePoint now) {
-  return effective_requirement(store, key, now);
+std::optional<Requirement> of_row_or_settings(const RuleStore& store, const NextHopKey& key,
+                                              const Finding& finding) {
+  if (finding.rule) return outbound_requirement(*finding.rule, finding.cap);
+  return default_requirement(store.settings(), key);
 }
 
 struct Map {
   std::string_view name;
+  Finding (*find)(const RuleStore&, const NextHopKey&, TimePoint);
   Answer answer;
 };
 
-constexpr Map kMaps[] = {{"tls", answer_tls}, {"default", answer_default}, {"lmtp", answer_lmtp}};
+constexpr Map kMaps[] = {{"tls", find_policy, of_row},
+                         {"default", find_policy, of_row_or_settings},
+                         {"lmtp", find_exact_policy, of_row}};
 
 /// True if no key at all can have a requirement, so that one which cannot be converted has none.
 bool demands_nothing(const RuleStore& store) {
@@ -42,38 +36,36 @@ bool demands_nothing(const RuleStore& store) {
          settings.unlisted_relay != UnlistedRelay::Encrypt;
 }
 
-Answer map_named(std::string_view name) {
+const Map* map_named(std::string_view name) {
   for (const Map& map : kMaps)
-    if (map.name == name) return map.answer;
+    if (map.name == name) return &map;
   return nullptr;
 }
 
 }  // namespace
 
-void answer_map(const RuleStore* store, const MapRequest& request, TimePoint now,
-                std::string& reply) {
-  reply.clear();
-  const Answer answer = map_named(request.map);
-  if (answer == nullptr) {
+TestedRow answer_map(const RuleStore* store, const MapRequest& request, TimePoint now,
+                     std::string& reply) {
+  const Map* map = map_named(request.map);
+  if (map == nullptr) {
     reply = "TEMP forcetls-policyd has no such map: use tls, default or lmtp";
-    return;
+    return {};
   }
   if (store == nullptr) {
     reply = "TEMP the TLS policy cannot be read, see the log of forcetls-policyd";
-    return;
+    return {};
   }
   const auto key = NextHopKey::parse(request.key);
-  if (!key && !demands_nothing(*store)) {
-    reply = "TEMP " + key.error().context;
-    return;
+  if (!key) {
+    reply = demands_nothing(*store) ? "NOTFOUND " : "TEMP " + key.error().context;
+    return {};
   }
-  const auto requirement = key ? answer(*store, *key, now) : std::nullopt;
-  if (!requirement) {
-    reply = "NOTFOUND ";
-    return;
-  }
-  reply = "OK ";
-  append_postfix_policy(reply, *requirement);
+  const Finding finding = map->find(*store, *key, now);
+  const auto requirement = map->answer(*store, *key, finding);
+  reply = requirement ? "OK " : "NOTFOUND ";
+  if (requirement) append_postfix_policy(reply, *requirement);
+  if (!finding.tested) return {};
+  return {finding.tested->key, finding.tested->outbound.level};
 }
 
 }  // namespace forcetls

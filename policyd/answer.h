@@ -9,6 +9,12 @@
 
 namespace forcetls {
 
+/// A row that does not count yet. Borrows from the store.
+struct TestedRow {
+  std::string_view key{};
+  Level level = Level::May;
+};
+
 /// Puts "OK policy", "NOTFOUND " or "TEMP why" into `reply`. `store` null: no policy could be
 /// read since the start. Errors are always TEMP, never PERM, and an OK always has a value: what
 /// else there is fails open in one MTA or the other.
@@ -16,7 +22,9 @@ namespace forcetls {
 /// tls      a row decides, with suspensions; else NOTFOUND.
 /// default  what the settings say of a key that no row decides; else NOTFOUND.
 /// lmtp     only a row spelled exactly as the key; else NOTFOUND.
-void answer_map(const RuleStore* store, const MapRequest& request, TimePoint now,
-                std::string& reply);
+///
+/// Returns the row in mode test that would have decided, for the log; its key is empty if none.
+TestedRow answer_map(const RuleStore* store, const MapRequest& request, TimePoint now,
+                     std::string& reply);
 
 }  // namespace forcetls

@@ -84,6 +84,7 @@ bool ConnectionRegister::make_room() {
   if (longest_idle == nullptr) return false;
   asio::error_code ignored;
   longest_idle->socket->close(ignored);
+  ++gave_way_;
   return true;
 }
 

@@ -42,10 +42,13 @@ class ConnectionRegister {
   void drain();
   void close_all();
   std::size_t size() const { return entries_.size(); }
+  /// How many idle connections make_room() has closed.
+  std::size_t gave_way() const { return gave_way_; }
 
  private:
   std::size_t most_;
   std::list<Entry> entries_;
+  std::size_t gave_way_ = 0;
 };
 
 /// Serves `socket` until the client closes, breaks the protocol, or is closed by the register.

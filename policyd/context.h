@@ -1,6 +1,7 @@
 // What every connection of the daemon shares. One thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +36,7 @@ struct Context {
   PolicyView policy;
   Clock& clock;
   Log log;
+  std::chrono::steady_clock::time_point next_temp_line{};
   std::string reply{};  ///< scratch, so that a lookup allocates nothing
 };
 

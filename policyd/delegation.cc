@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
+
+#include "shared/core/ascii.h"
 
 namespace forcetls {
 namespace {
@@ -48,12 +49,6 @@ std::string from_xtext(std::string_view text) {
     }
   }
   return plain;
-}
-
-int number_in(std::string_view digits) {
-  int value = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  return value;
 }
 
 }  // namespace

@@ -26,25 +26,29 @@ Service service_named(const std::string& name) {
                                            name));
 }
 
-void open_configured(asio::io_context& io, const Config& config, Server& server) {
+void open_configured(asio::io_context& io, const Config& config, const Log& log, Server& server) {
   auto maps = config.listen_map;
   auto policies = config.listen_policy;
   if (maps.empty() && policies.empty()) {
     maps = {ListenAddress::unix_socket(kDefaultMapSocket)};
     policies = {ListenAddress::unix_socket(kDefaultPolicySocket)};
   }
-  for (const auto& address : maps)
-    server.listen(Service::Map, open_listener(io, address, config.socket_group));
-  for (const auto& address : policies)
-    server.listen(Service::Policy, open_listener(io, address, config.socket_group));
+  const auto open = [&](Service service, const ListenAddress& address) {
+    server.listen(service, open_listener(io, address, config.socket_group));
+    log.info("listening: {} for {}", address.text(), to_text(service));
+  };
+  for (const auto& address : maps) open(Service::Map, address);
+  for (const auto& address : policies) open(Service::Policy, address);
 }
 
 /// Inherited sockets beat the configured addresses.
-void open_listeners(asio::io_context& io, const Config& config, Server& server) {
+void open_listeners(asio::io_context& io, const Config& config, const Log& log, Server& server) {
   const auto inherited = systemd::inherited_sockets();
-  for (const auto& socket : inherited)
+  for (const auto& socket : inherited) {
     server.listen(service_named(socket.name), adopt_listener(io, socket.descriptor));
-  if (inherited.empty()) open_configured(io, config, server);
+    log.info("listening: a socket of systemd's for {}", socket.name);
+  }
+  if (inherited.empty()) open_configured(io, config, log, server);
 }
 
 int run(const std::optional<Options>& options) {
@@ -53,12 +57,14 @@ int run(const std::optional<Options>& options) {
   const auto sink = open_log(kProgram, options->foreground);
   const Log log(*sink, config.log_level);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP,
+              SIG_IGN);  // there is nothing to reload, and a closed terminal must not stop mail
   raise_descriptor_limit();
   asio::io_context io(ASIO_CONCURRENCY_HINT_UNSAFE);  // one thread: no locks
   SystemClock clock;
   PolicySource source(config.policy_db, log);
   Server server(io, source, clock, log, config.max_connections);
-  open_listeners(io, config, server);
+  open_listeners(io, config, log, server);
   log.info("ready: policy {}", config.policy_db);
   server.run();
   log.info("ended");

@@ -17,7 +17,9 @@ Examples:
   forcetls-policyd --listen-map unix:/var/spool/postfix/forcetls/map.sock \
                    --listen-policy unix:/var/spool/postfix/forcetls/policy.sock
 
-Exit status: 0 ended by a signal, 64 wrong use, 78 wrong configuration or address in use.
+SIGTERM and SIGINT end it when what was asked is answered; SIGHUP does nothing: edits of the policy
+need no reload.
+Exit status: 0 ended by SIGTERM or SIGINT, 64 wrong use, 78 wrong configuration or address in use.
 )";
 
 void apply_all(Config& config, std::vector<ListenAddress>& target, std::string_view name,

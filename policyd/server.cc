@@ -66,6 +66,11 @@ void Server::admit(Socket socket, Service service) {
                        to_text(service));
     return;
   }
+  if (connections_.gave_way() > told_gave_way_) {
+    told_gave_way_ = connections_.gave_way();
+    context_.log.warning("max_connections reached: idle connections give way ({} so far)",
+                         told_gave_way_);
+  }
   send_at_once(socket);
   asio::co_spawn(io_, serve(std::move(socket), service, context_, connections_), asio::detached);
 }
@@ -81,6 +86,7 @@ Task<void> Server::sweep() {
       systemd::notify_alive();
       next_sign_of_life = now + *watchdog / 2;
     }
+    context_.policy.now();  // lets go of an older policy, also when nobody asks
     if (const auto closed = connections_.close_overdue(now); closed > 0)
       context_.log.warning("closed {} connection(s) that took over {} s for one request", closed,
                            kRequestTimeout.count());

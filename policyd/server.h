@@ -42,6 +42,7 @@ class Server {
   std::list<Listener> listeners_;
   asio::signal_set signals_;
   asio::steady_timer sweep_timer_;
+  std::size_t told_gave_way_ = 0;
   bool ending_ = false;
 };
 

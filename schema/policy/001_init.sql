@@ -99,7 +99,7 @@ CREATE TABLE suspension (
   -- The key of the domain_policy row.
   domain TEXT NOT NULL,
   -- encrypt = any certificate, still encrypted; may = in clear if it must be. No default. Of
-  -- overlapping ones encrypt wins. It never raises a row.
+  -- overlapping ones encrypt wins. none and may stay.
   level TEXT NOT NULL,
   -- First second of the suspension, UTC.
   starts_at TEXT NOT NULL DEFAULT (datetime('now')),

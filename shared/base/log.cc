@@ -38,6 +38,14 @@ bool parse_log_level(std::string_view word, LogLevel& level) {
   return false;
 }
 
+std::string log_word(std::string_view text) {
+  constexpr std::size_t kLongest = 254;
+  std::string clean(text.substr(0, kLongest));
+  for (char& c : clean)
+    if (c <= 0x20 || c > 0x7e || c == '"' || c == '=' || c == '@') c = '?';
+  return clean.empty() ? "-" : clean;
+}
+
 StderrSink::StderrSink(std::string_view program)
     : program_(program), journal_(std::getenv("JOURNAL_STREAM") != nullptr) {}
 

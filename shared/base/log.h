@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +14,9 @@ enum class LogLevel { Error, Warning, Info, Debug };
 
 /// "error", "warning", "info" or "debug"; false for other words.
 bool parse_log_level(std::string_view word, LogLevel& level);
+
+/// Text from outside as one word of a line: nobody may write fields of his own. "-" if empty.
+std::string log_word(std::string_view text);
 
 /// Seam: tests collect the lines. Any thread.
 class LogSink {

@@ -1,6 +1,4 @@
 // The sentences. Each says what was wrong, of which domain, and what to do about it.
-#include <algorithm>
-
 #include "shared/core/verdict.h"
 
 namespace forcetls {
@@ -20,12 +18,24 @@ std::string printable(std::string_view text, std::size_t longest) {
 
 }  // namespace
 
+std::string_view to_text(Action action) {
+  switch (action) {
+    case Action::NoOpinion:
+      return "continue";
+    case Action::Defer:
+      return "defer";
+    case Action::Reject:
+      return "reject";
+  }
+  return "defer";
+}
+
 ReasonText describe(const Verdict& verdict) {
   const std::string subject = printable(verdict.subject, kLongestSubject);
   const std::string detail = printable(verdict.detail, kLongestDetail);
   switch (verdict.reason) {
     case Reason::NoRule:
-      return {"no-rule", "7.0", "no rule objects"};
+      return {"none", "7.0", "no rule objects"};
     case Reason::Trusted:
       return {"trusted-client", "7.0", "the client is one of trusted_clients"};
     case Reason::InboundClear:

@@ -26,7 +26,8 @@ Finding find_policy(const RuleStore& store, const NextHopKey& key, TimePoint now
 /// As find_policy, but only a row spelled exactly as the key counts (map lmtp).
 Finding find_exact_policy(const RuleStore& store, const NextHopKey& key, TimePoint now);
 
-/// `level` lowered by a suspension to `cap` (May or Encrypt); never raised.
+/// `level` while a suspension to `cap` (May or Encrypt) is in force. none and may stay as they are.
+/// dane becomes encrypt where that was asked for: any certificate, but never in clear.
 Level capped(Level level, std::optional<Level> cap);
 InboundLevel capped(InboundLevel level, std::optional<Level> cap);
 

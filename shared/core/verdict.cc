@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "shared/core/ascii.h"
+
 namespace forcetls {
 namespace {
 
@@ -22,12 +24,6 @@ Verdict refuse(const Rule& rule, Reason reason, std::string detail = {}) {
 bool is_local_transport(std::string_view transport) {
   return std::find(kLocalTransports.begin(), kLocalTransports.end(), transport) !=
          kLocalTransports.end();
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 /// ".example" covers sub-domains, anything else only itself.

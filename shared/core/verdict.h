@@ -14,6 +14,9 @@ namespace forcetls {
 
 enum class Action : std::uint8_t { NoOpinion, Defer, Reject };
 
+/// For logs: "continue", "defer", "reject".
+std::string_view to_text(Action action);
+
 enum class Reason : std::uint8_t {
   NoRule,              ///< no row, or its demands are met
   Trusted,             ///< a row would object, but the client is one of trusted_clients

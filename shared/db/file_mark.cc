@@ -17,8 +17,11 @@ constexpr off_t kChangeCounterOffset = 24;
 
 tl::unexpected<Error> system_failure(const std::string& path) {
   const int reason = errno;
+  const char* cure = reason == EACCES ? "; it must be readable for the daemons' group (chgrp "
+                                        "forcetls FILE; chmod 640 FILE)"
+                                      : "";
   return fail(reason == ENOENT ? ErrorCode::NotFound : ErrorCode::System,
-              path + ": " + std::strerror(reason));
+              path + ": " + std::strerror(reason) + cure);
 }
 
 std::int64_t nanoseconds(const timespec& time) {

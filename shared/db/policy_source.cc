@@ -89,7 +89,8 @@ void PolicySource::nothing_new(const FileMark& mark) {
 }
 
 bool PolicySource::take_up_changes(const FileMark& mark) {
-  if (!watched_->whole) return false;
+  // A file that was replaced has a history of its own.
+  if (!watched_->whole || watched_->in_force->inode != mark.inode) return false;
   const auto begin = SteadyClock::now();
   auto policy = load_changes(path_, *watched_->whole);
   if (!policy && policy.error().code == ErrorCode::Busy) {
@@ -108,11 +109,18 @@ void PolicySource::take_up_all(const FileMark& mark) {
   const bool starving = watched_->failing && begin - watched_->failing_since > kStarvation;
   auto policy =
       load_policy(path_, watched_->in_force && !starving ? Locking::Never : Locking::IfNeeded);
+  const bool confirms = watched_->whole_due && !watched_->failing;
   watched_->whole_due.reset();
   if (!policy) return failed(policy.error(), mark);
   watched_->whole = *std::move(policy);
   take_over(watched_->whole->rows);
-  recovered(mark, fmt::format("read in {} ms", milliseconds_since(begin)));
+  const std::string how = fmt::format("{} rows read in {} ms", watched_->whole->rows->size(),
+                                      milliseconds_since(begin));
+  if (confirms) {
+    log_.debug("policy confirmed: {} ({})", path_, how);
+  } else {
+    recovered(mark, how);
+  }
 }
 
 void PolicySource::take_over(std::shared_ptr<const RuleStore> policy) {

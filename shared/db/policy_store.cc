@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <utility>
 
 #include "schema/sql.h"
@@ -131,33 +132,21 @@ Result<void> load_setting(Reader& reader, SnapshotBuilder& builder) {
   });
 }
 
-/// The entry that `sql` finds; seq 0 if there is none.
-Result<ChangeMark> change_mark(Statement& statement) {
-  const auto found = statement.step();
-  if (!found) return fail(found.error());
-  ChangeMark mark;
-  if (!*found) return mark;
-  mark.seq = statement.column_int64(0);
-  for (int column = 1; column <= 5; ++column)
-    mark.entry.append(statement.column_text(column)).append(1, '\0');
-  return mark;
-}
-
-Result<ChangeMark> newest_change(Database& database) {
-  auto statement = Statement::prepare(database, sql::kLoadLastChange);
-  if (!statement) return fail(std::move(statement).error());
-  return change_mark(*statement);
-}
-
-/// True if the entry that was the newest then is there still: nothing was replaced by other
-/// history.
-Result<bool> continues(Database& database, const ChangeMark& before) {
+/// The newest entry of policy_change up to number `seq`, with those before it that tell one history
+/// from another; number 0 if there is none.
+Result<ChangeMark> change_mark(Database& database, std::int64_t seq) {
   auto statement = Statement::prepare(database, sql::kLoadChange);
   if (!statement) return fail(std::move(statement).error());
-  if (auto bound = statement->bind_int64(":seq", before.seq); !bound) return fail(bound.error());
-  const auto now = change_mark(*statement);
-  if (!now) return fail(now.error());
-  return now->seq == before.seq && now->entry == before.entry;
+  if (auto bound = statement->bind_int64(":seq", seq); !bound) return fail(bound.error());
+  ChangeMark mark;
+  for (;;) {
+    const auto found = statement->step();
+    if (!found) return fail(found.error());
+    if (!*found) return mark;
+    if (mark.entries.empty()) mark.seq = statement->column_int64(0);
+    for (int column = 0; column <= 5; ++column)
+      mark.entries.append(statement->column_text(column)).append(1, '\0');
+  }
 }
 
 Result<KeySet> changed_keys(Reader& reader, std::int64_t since) {
@@ -191,7 +180,7 @@ Result<void> load_rows(Reader& reader, const KeySet& keys, SnapshotBuilder& buil
 
 Result<LoadedPolicy> load_all(Reader& reader) {
   if (auto known = check_schema(reader.database()); !known) return fail(std::move(known).error());
-  auto newest = newest_change(reader.database());
+  auto newest = change_mark(reader.database(), std::numeric_limits<std::int64_t>::max());
   if (!newest) return fail(std::move(newest).error());
   SnapshotBuilder builder;
   for (const auto& load : {load_domain_policy, load_suspension, load_setting})
@@ -201,9 +190,10 @@ Result<LoadedPolicy> load_all(Reader& reader) {
 
 Result<std::shared_ptr<const RuleStore>> load_patch(Reader& reader, const LoadedPolicy& before) {
   if (auto known = check_schema(reader.database()); !known) return fail(std::move(known).error());
-  const auto same_history = continues(reader.database(), before.newest);
-  if (!same_history) return fail(same_history.error());
-  if (!*same_history) return fail(ErrorCode::WrongSchema, "policy_change has another history");
+  const auto then = change_mark(reader.database(), before.newest.seq);
+  if (!then) return fail(then.error());
+  if (*then != before.newest)
+    return fail(ErrorCode::WrongSchema, "policy_change has another history");
   auto keys = changed_keys(reader, before.newest.seq);
   if (!keys) return fail(std::move(keys).error());
   SnapshotBuilder builder;

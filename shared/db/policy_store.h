@@ -15,10 +15,12 @@ namespace forcetls {
 /// that died). That takes a read lock for a moment, which can make the stock sqlite3 shell fail.
 enum class Locking { Never, IfNeeded };
 
-/// An entry of policy_change: which commits a policy has in it, and of which history.
+/// The newest entry of policy_change: which commits a policy has in it, and of which history.
 struct ChangeMark {
   std::int64_t seq = 0;  ///< 0: there is no entry
-  std::string entry;     ///< its columns; another history has another entry of that number
+  std::string entries;   ///< it and some before it; another history has others of these numbers
+
+  bool operator==(const ChangeMark&) const = default;
 };
 
 struct LoadedPolicy {

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from lab.waiting import wait_for
 
 SIDE_FILES = ("-journal", "-wal", "-shm")
 RECOVERY_S = 5
+LONG_ENOUGH_S = 0.5  # for policyd to look at the file again and again
+WEAKER = "outbound = 'may', match = NULL, tafile = NULL"  # accepted for every row
 
 
 def _sqlite(path: Path, sql: str) -> None:
@@ -68,7 +71,7 @@ def _wrong_application_id(path: Path, _: Path) -> None:
 
 
 def _wal(path: Path, _: Path) -> None:
-    _sqlite(path, "PRAGMA journal_mode = WAL; UPDATE domain_policy SET outbound = 'may'")
+    _sqlite(path, f"PRAGMA journal_mode = WAL; UPDATE domain_policy SET {WEAKER}")
 
 
 def _no_permission(path: Path, _: Path) -> None:
@@ -113,7 +116,7 @@ def _hot_journal(path: Path, _: Path) -> None:
                   "domain_policy(domain, outbound) SELECT 'd' || i || '.hot.example', 'secure' FROM n")
     with subprocess.Popen(["sqlite3", str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
         writer.stdin.write("PRAGMA cache_size = 5;\nPRAGMA cache_spill = 5;\nBEGIN;\n"
-                           "UPDATE domain_policy SET outbound = 'may', match = NULL;\nSELECT 'half';\n")
+                           f"UPDATE domain_policy SET {WEAKER};\nSELECT 'half';\n")
         writer.stdin.flush()
         while writer.stdout.readline() != "half\n":
             assert writer.poll() is None
@@ -220,7 +223,8 @@ def test_at_a_cold_start_without_a_readable_policy_all_mail_waits_and_recovers_b
     assert forcetls.lookup("tls", mail.free.domain).startswith("TEMP ")
     assert forcetls.lookup("default", mail.free.domain).startswith("TEMP ")
     assert forcetls.lookup("lmtp", "private/dovecot-lmtp").startswith("TEMP ")
-    assert "all mail waits until the policy can be read" in forcetls.policyd.output()
+    wait_for(lambda: "all mail waits until the policy can be read" in forcetls.policyd.output(), RECOVERY_S,
+             "policyd to say so", forcetls.policyd.output)
     over_smtp = lab.send(mail.free.address())
     assert over_smtp.replies[mail.free.address()].code == 451
     waiting = [lab.sendmail(partner.address()) for partner in (mail.forced, mail.free, mail.good)]
@@ -269,7 +273,7 @@ def test_a_cold_start_beside_an_exclusive_lock_waits_or_answers_by_the_last_comm
         lab: Lab, forcetls: Forcetls, policy_file: PolicyFile):
     mail = Mail(lab, forcetls)
     forcetls.policyd.kill()
-    with _shell(policy_file.path, "BEGIN EXCLUSIVE", "UPDATE domain_policy SET outbound = 'may', match = NULL"):
+    with _shell(policy_file.path, "BEGIN EXCLUSIVE", f"UPDATE domain_policy SET {WEAKER}"):
         forcetls.start_policyd()
         assert forcetls.lookup("tls", mail.forced.domain).startswith(("TEMP ", "OK secure "))
         submission = lab.sendmail(mail.forced.address())
@@ -300,7 +304,7 @@ def test_vacuum_and_a_big_transaction_never_show_a_half_policy(lab: Lab, forcetl
     mail = Mail(lab, forcetls)
     rows = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO "
             "domain_policy(domain) SELECT 'd' || i || '.big.example' FROM n")
-    weaken = "UPDATE domain_policy SET outbound = 'encrypt'"
+    weaken = "UPDATE domain_policy SET outbound = 'encrypt', match = NULL, tafile = NULL"
     with _shell(policy_file.path, "PRAGMA cache_size = 5", "BEGIN", rows, weaken) as shell:
         assert forcetls.lookup("tls", mail.forced.domain).startswith("OK secure ")
         assert forcetls.lookup("tls", "d1.big.example") == "NOTFOUND "
@@ -324,19 +328,51 @@ def test_after_a_killed_writer_the_next_shell_mends_the_file_and_nothing_of_it_e
     assert forcetls.query("PRAGMA integrity_check").strip() == "ok"
 
 
+@pytest.mark.parametrize("edit", [
+    f"UPDATE domain_policy SET outbound = 'may', note = '{'x' * 300}' WHERE domain GLOB 'd*.j.example'",
+    "UPDATE domain_policy SET outbound = 'verify' WHERE domain GLOB 'd*.j.example'",
+    "DELETE FROM domain_policy WHERE domain GLOB 'd*.j.example'"], ids=["longer", "as long", "deleted"])
 @pytest.mark.parametrize("journal", ["DELETE", "TRUNCATE", "PERSIST", "MEMORY"])
 def test_pages_that_an_open_transaction_has_put_into_the_file_do_not_count_whatever_its_journal(
-        lab: Lab, forcetls: Forcetls, policy_file: PolicyFile, journal: str):
+        lab: Lab, forcetls: Forcetls, policy_file: PolicyFile, journal: str, edit: str):
     del lab
     _sqlite(policy_file.path, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT "
                               "INTO domain_policy(domain, outbound) SELECT 'd' || i || '.j.example', 'secure' FROM n")
     forcetls.wait_for_answer("tls", "d2000.j.example", "OK secure", RECOVERY_S)
-    size = policy_file.path.stat().st_size
+    before = policy_file.path.read_bytes()
     with _shell(policy_file.path, "PRAGMA cache_size = 5", "PRAGMA cache_spill = 5",
-                "BEGIN", f"UPDATE domain_policy SET outbound = 'may', note = '{'x' * 300}' WHERE domain LIKE 'd%'",
-                journal=journal) as shell:
-        assert policy_file.path.stat().st_size > size, "nothing was written yet: the test shows nothing"
-        answers = {forcetls.lookup("tls", f"d{number}.j.example")[:9] for number in range(1, 2001, 37)}
+                "BEGIN", edit, journal=journal) as shell:
+        assert policy_file.path.read_bytes() != before, "nothing was written yet: the test shows nothing"
+        answers, end = set(), time.monotonic() + LONG_ENOUGH_S
+        while time.monotonic() < end:
+            answers |= {forcetls.lookup("tls", f"d{number}.j.example")[:9] for number in range(1, 2001, 37)}
         shell.stdin.write("ROLLBACK;\n")
-    assert answers == {"OK secure"}
+    assert answers == {"OK secure"}, forcetls.policyd.output()[-1500:]
     assert forcetls.lookup("tls", "d2000.j.example").startswith("OK secure")
+
+
+@pytest.mark.parametrize("by", ["mv", "cp"])
+def test_a_replaced_database_counts_whole_though_its_last_change_reads_the_same(
+        lab: Lab, forcetls: Forcetls, policy_file: PolicyFile, by: str):
+    """Two copies with different rows, whose newest lines in policy_change are alike to the second."""
+    forced, common = lab.partners.add("clear"), lab.partners.add("clear")
+    policy_file.remember()
+    for _ in range(20):
+        policy_file.put_back()
+        policy_file.spare.unlink(missing_ok=True)
+        _sqlite(policy_file.path, f".backup {policy_file.spare}")
+        for path, domain in ((policy_file.spare, forced.domain), (policy_file.path, f"x.{forced.domain}")):
+            _sqlite(path, f"INSERT INTO domain_policy(domain) VALUES ('{domain}'); "
+                          f"INSERT INTO domain_policy(domain) VALUES ('{common.domain}')")
+        newest = "SELECT * FROM policy_change ORDER BY seq DESC LIMIT 1"
+        if len({subprocess.check_output(["sqlite3", str(path), newest]) for path in (
+                policy_file.path, policy_file.spare)}) == 1:
+            break
+    else:
+        pytest.fail("the two never fell into one second")
+    forcetls.wait_for_answer("tls", f"x.{forced.domain}", "OK encrypt", RECOVERY_S)
+    policy_file.spare.chmod(0o644)
+    subprocess.run([by, str(policy_file.spare), str(policy_file.path)], check=True)
+    forcetls.wait_for_answer("tls", forced.domain, "OK encrypt", 1)
+    assert forcetls.lookup("tls", f"x.{forced.domain}") == "NOTFOUND "
+    assert lab.outcome(lab.send(forced.address())).dsn == "4.7.4"

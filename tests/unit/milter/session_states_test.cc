@@ -91,7 +91,7 @@ TEST_CASE("several messages in one session do not know of each other", "[milter]
   CHECK(trial.eom(kTls310).empty());
   CHECK_THAT(trial.last_line(),
              ContainsSubstring("recipients=1 forced=1 deferred=0 rejected=0 verdict=continue "
-                               "reason=no-rule"));
+                               "reason=none"));
 }
 
 TEST_CASE("abort: a line if something was refused, once", "[milter][session]") {
@@ -177,7 +177,7 @@ TEST_CASE("rows in mode test: what they would have done is in the message's line
   CHECK(trial.rcpt("<u@tried.example>", to(kClear, "tried.example")).empty());
   CHECK(trial.eom(kClear).empty());
   CHECK_THAT(trial.last_line(), ContainsSubstring("forced=0 deferred=0 rejected=0 verdict=continue "
-                                                  "reason=no-rule would=defer:inbound-clear "
+                                                  "reason=none would=defer:inbound-clear "
                                                   "test_rule=tried.example"));
   trial.mail("<u@free.example>", kTls);
   trial.rcpt("<u@tried.example>", to(kTls, "tried.example"));
