@@ -2,6 +2,7 @@
 
 #include <asio/buffer.hpp>
 #include <asio/write.hpp>
+#include <tuple>
 #include <vector>
 
 namespace forcetls {
@@ -17,7 +18,7 @@ class Place {
   ~Place() { connections_.leave(ticket_); }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
-  void mark(bool waiting) { connections_.mark(ticket_, waiting); }
+  void mark(bool waiting, bool answered) { connections_.mark(ticket_, waiting, answered); }
 
  private:
   ConnectionRegister& connections_;
@@ -74,25 +75,24 @@ std::size_t send_now(Socket& socket, const std::string& out) {
 
 }  // namespace
 
-bool ConnectionRegister::make_room() {
-  if (entries_.size() < most_) return true;
-  Entry* longest_idle = nullptr;
-  for (Entry& entry : entries_) {
-    if (entry.waiting || !entry.socket->is_open()) continue;
-    if (longest_idle == nullptr || entry.since < longest_idle->since) longest_idle = &entry;
-  }
-  if (longest_idle == nullptr) return false;
+void ConnectionRegister::make_room() {
+  if (entries_.size() < most_) return;
+  const auto gives_way = [](const Entry& a, const Entry& b) {
+    return std::tuple(a.socket->is_open() ? 0 : 1, a.waiting, a.since) <
+           std::tuple(b.socket->is_open() ? 0 : 1, b.waiting, b.since);
+  };
+  const auto chosen = std::min_element(entries_.begin(), entries_.end(), gives_way);
   asio::error_code ignored;
-  longest_idle->socket->close(ignored);
+  chosen->socket->close(ignored);
   ++gave_way_;
-  return true;
 }
 
 ConnectionRegister::Ticket ConnectionRegister::enter(Socket& socket) {
   return entries_.insert(entries_.end(), {&socket, std::chrono::steady_clock::now(), false});
 }
 
-void ConnectionRegister::mark(Ticket ticket, bool waiting) {
+void ConnectionRegister::mark(Ticket ticket, bool waiting, bool answered) {
+  if (waiting == ticket->waiting && !answered) return;
   ticket->waiting = waiting;
   ticket->since = std::chrono::steady_clock::now();
 }
@@ -133,13 +133,13 @@ Task<void> serve(Socket socket, Service service, Context& context,
     out.clear();
     const bool well_formed = answer_all(service, context, inbox, out);
     if (const auto sent = send_now(socket, out); sent < out.size()) {
-      place.mark(true);
+      place.mark(true, true);
       const auto [write_error, written] =
           co_await asio::async_write(socket, asio::buffer(out) + sent, kAwait);
       if (write_error) co_return;
     }
     if (!well_formed) co_return;
-    place.mark(!inbox.empty());
+    place.mark(!inbox.empty(), !out.empty());
   }
 }
 

@@ -29,12 +29,13 @@ class ConnectionRegister {
 
   explicit ConnectionRegister(std::size_t most) : most_(most) {}
 
-  /// False: all places are taken by clients that are in the middle of a request. Otherwise there
-  /// is a place, if need be that of the client that has been idle longest (its MTA reconnects).
-  bool make_room();
+  /// Sees to it that there is a place, if need be that of the client that has been idle longest
+  /// (its MTA reconnects), or, if all are in the middle of a request, of the one that is slowest.
+  void make_room();
   Ticket enter(Socket& socket);
   void leave(Ticket ticket) { entries_.erase(ticket); }
-  void mark(Ticket ticket, bool waiting);
+  /// `answered`: a request was completed just now, so the time for the next one begins.
+  void mark(Ticket ticket, bool waiting, bool answered);
 
   /// Closes those that have been in the middle of a request for too long. Returns how many.
   std::size_t close_overdue(SteadyTime now);

@@ -61,15 +61,12 @@ Task<void> Server::accept_all(Listener& listener) {
 }
 
 void Server::admit(Socket socket, Service service) {
-  if (!connections_.make_room()) {
-    context_.log.error("service={} connection refused: all places are busy (max_connections)",
-                       to_text(service));
-    return;
-  }
+  connections_.make_room();
   if (connections_.gave_way() > told_gave_way_) {
     told_gave_way_ = connections_.gave_way();
-    context_.log.warning("max_connections reached: idle connections give way ({} so far)",
-                         told_gave_way_);
+    context_.log.warning(
+        "max_connections reached: the longest idle connection gives way ({} so far)",
+        told_gave_way_);
   }
   send_at_once(socket);
   asio::co_spawn(io_, serve(std::move(socket), service, context_, connections_), asio::detached);
