@@ -93,9 +93,16 @@ Result<NextHopKey> NextHopKey::parse(std::string_view text) {
 Result<NextHopKey> domain_of_address(std::string_view address) {
   if (address.starts_with('<')) address.remove_prefix(1);
   if (address.ends_with('>')) address.remove_suffix(1);
-  const auto at = address.rfind('@');
-  if (at == address.npos || at + 1 == address.size()) return NextHopKey{};
-  return NextHopKey::parse(address.substr(at + 1));
+  std::string_view domain;
+  if (const auto at = address.rfind('@'); at != address.npos) {
+    domain = address.substr(at + 1);
+  } else if (const auto bang = address.find('!'); bang != address.npos) {
+    domain = address.substr(0, bang);
+  } else if (const auto percent = address.rfind('%'); percent != address.npos) {
+    domain = address.substr(percent + 1);
+  }
+  if (domain.empty()) return NextHopKey{};
+  return NextHopKey::parse(domain);
 }
 
 }  // namespace forcetls

@@ -35,7 +35,9 @@ struct NextHopKey {
 };
 
 /// The domain of a mail address, as a key: what follows the last '@' of "user@domain", with or
-/// without <>. The null sender and an address without domain have none: an empty text, no error.
+/// without <>; without '@' that of "domain!user" or "user%domain", as Postfix rewrites them
+/// (postfix: swap_bangpath, allow_percent_hack). The null sender and a plain local part have none:
+/// an empty text, no error.
 /// Errors: as NextHopKey::parse.
 Result<NextHopKey> domain_of_address(std::string_view address);
 

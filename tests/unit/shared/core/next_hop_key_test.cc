@@ -257,3 +257,29 @@ TEST_CASE("domain_of_address: what follows the last @, as a key", "[core][key]")
 }
 
 }  // namespace forcetls
+
+TEST_CASE("domain_of_address: without '@' that of a bang path or percent hack, as Postfix rewrites",
+          "[core][key]") {
+  struct {
+    const char* address;
+    const char* want;
+  } const rows[] = {
+      {"<Bank.Example!boss>", "bank.example"},
+      {"bank.example!other.example!boss", "bank.example"},
+      {"boss%bank.example", "bank.example"},
+      {"a%b.example%bank.example", "bank.example"},
+      {"bank.example!a%b.example", "bank.example"},
+      {"u%bank.example@ours.example", "ours.example"},
+      {"!boss", ""},
+      {"boss%", ""},
+      {"boss", ""},
+      {"", ""},
+      {"<>", ""},
+  };
+  for (const auto& [address, want] : rows) {
+    CAPTURE(address);
+    const auto domain = domain_of_address(address);
+    REQUIRE(domain);
+    CHECK(domain->text == want);
+  }
+}
