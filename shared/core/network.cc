@@ -45,6 +45,11 @@ std::optional<Network> Network::parse(std::string_view text) {
   const auto [end, problem] =
       std::from_chars(digits.data(), digits.data() + digits.size(), network.prefix_bits_);
   if (problem != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  // ::ffff:192.0.2.0/120 is 192.0.2.0/24: the mapping's own bits are gone.
+  constexpr auto kMappedBits = static_cast<unsigned>(kMappedPrefix.size() * 8);
+  const bool mapped = longest == 32 && text.substr(0, slash).find(':') != text.npos;
+  if (mapped && network.prefix_bits_ < kMappedBits) return std::nullopt;
+  if (mapped) network.prefix_bits_ -= kMappedBits;
   if (network.prefix_bits_ > longest) return std::nullopt;
   return network;
 }

@@ -111,3 +111,17 @@ TEST_CASE("network: which client addresses are inside", "[core][network]") {
 }
 
 }  // namespace forcetls
+
+TEST_CASE("network: an IPv4 network mapped into IPv6 is that IPv4 network", "[core][network]") {
+  const auto all = Network::parse("::ffff:0:0/96");
+  REQUIRE(all);
+  CHECK(all->contains("203.0.113.9"));
+  CHECK_FALSE(all->contains("2001:db8::1"));
+  const auto some = Network::parse("::ffff:192.0.2.0/120");
+  REQUIRE(some);
+  CHECK(some->contains("192.0.2.77"));
+  CHECK(some->contains("::ffff:192.0.2.77"));
+  CHECK_FALSE(some->contains("192.0.3.77"));
+  CHECK_FALSE(Network::parse("::ffff:192.0.2.0/64"));
+  CHECK_FALSE(Network::parse("192.0.2.0/120"));
+}
