@@ -157,8 +157,9 @@ CREATE TRIGGER domain_policy_rule_insert INSTEAD OF INSERT ON domain_policy_rule
   -- The texts. Most rows have none of them.
   SELECT CASE
     WHEN instr(NEW.exclude, char(0)) OR NEW.exclude GLOB '*[^A-Za-z0-9_:+-]*'
-      OR ':' || NEW.exclude || ':' GLOB '*::*' OR ':' || NEW.exclude GLOB '*:[+-]*' THEN
-      RAISE(ABORT, 'exclude must be OpenSSL cipher names separated by : without blanks, as 3DES:aNULL, or NULL')
+      OR ':' || NEW.exclude || ':' GLOB '*::*' OR ':' || NEW.exclude GLOB '*:[+-]*'
+      OR length(NEW.exclude) > 1000 THEN
+      RAISE(ABORT, 'exclude must be OpenSSL cipher names separated by : without blanks, 1000 characters at most, as 3DES:aNULL, or NULL')
     WHEN NEW.tafile NOT GLOB '/?*' OR instr(NEW.tafile, char(0))
       OR NEW.tafile GLOB '*[^A-Za-z0-9/._+@-]*' OR NEW.tafile || '/' GLOB '*/../*'
       OR NEW.tafile GLOB '*/' OR length(NEW.tafile) > 255 THEN
