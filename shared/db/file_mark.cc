@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "shared/base/unique_fd.h"
 
@@ -69,6 +71,26 @@ bool has_journal(const std::string& path) {
   if (!journal) return errno != ENOENT;
   unsigned char first = 0;
   return ::pread(journal.get(), &first, 1, 0) != 1 ? false : first != 0;
+}
+
+bool is_locked_exclusively(const std::string& path) {
+  // Where SQLite's readers put their lock, and writers the one that keeps them out.
+  constexpr off_t kSharedFirst = 0x40000002;
+  constexpr off_t kSharedSize = 510;
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return false;
+  struct flock lock {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = kSharedFirst;
+  lock.l_len = kSharedSize;
+  return ::fcntl(file.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+std::string real_path(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                         &std::free);
+  return real ? real.get() : path;
 }
 
 }  // namespace forcetls

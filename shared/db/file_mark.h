@@ -32,4 +32,12 @@ Result<FileMark> mark_of(const std::string& path);
 /// (https://www.sqlite.org/lockingv3.html "hot journal"): the file itself may be half-written.
 bool has_journal(const std::string& path);
 
+/// True while a writer holds the file exclusively, as it does from the moment when it begins to
+/// change it, whatever its journal_mode (lockingv3.html "EXCLUSIVE"). Asks the kernel, takes no
+/// lock.
+bool is_locked_exclusively(const std::string& path);
+
+/// `path` with symbolic links resolved: SQLite puts the journal beside the real file.
+std::string real_path(const std::string& path);
+
 }  // namespace forcetls

@@ -84,8 +84,11 @@ void PolicySource::look() {
 }
 
 void PolicySource::nothing_new(const FileMark& mark) {
-  if (watched_->failing) recovered(mark, "the file is as it was");
-  if (watched_->whole_due && SteadyClock::now() >= *watched_->whole_due) take_up_all(mark);
+  if (watched_->whole_due) {
+    if (SteadyClock::now() >= *watched_->whole_due) take_up_all(mark);
+  } else if (watched_->failing) {
+    recovered(mark, "the file is as it was");
+  }
 }
 
 bool PolicySource::take_up_changes(const FileMark& mark) {
@@ -110,8 +113,12 @@ void PolicySource::take_up_all(const FileMark& mark) {
   auto policy =
       load_policy(path_, watched_->in_force && !starving ? Locking::Never : Locking::IfNeeded);
   const bool confirms = watched_->whole_due && !watched_->failing;
+  if (!policy) {
+    failed(policy.error(), mark);
+    if (watched_->whole_due) watched_->whole_due = watched_->next_try;
+    return;
+  }
   watched_->whole_due.reset();
-  if (!policy) return failed(policy.error(), mark);
   watched_->whole = *std::move(policy);
   take_over(watched_->whole->rows);
   const std::string how = fmt::format("{} rows read in {} ms", watched_->whole->rows->size(),

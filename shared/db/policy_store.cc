@@ -212,16 +212,17 @@ Result<LoadedPolicy> load_with_lock(const std::string& path) {
 }
 
 /// Has `load` read the file as it stands, and throws away what it read if somebody wrote meanwhile.
-/// A writer makes its journal before it touches the file, and raises the change counter before it
-/// removes the journal: with neither seen, nobody wrote.
+/// A writer locks the file and makes its journal before it touches it, and raises the change
+/// counter before it removes them: with nothing of that seen, nobody wrote.
 template <class Load>
-auto load_without_lock(const std::string& path, Load load)
+auto load_without_lock(const std::string& named, Load load)
     -> decltype(load(std::declval<Reader&>())) {
+  const std::string path = real_path(named);
   const auto before = mark_of(path);
   if (!before) return fail(before.error());
   const auto is_unchanged = [&] {
     const auto now = mark_of(path);
-    return now && *now == *before && !has_journal(path);
+    return now && *now == *before && !has_journal(path) && !is_locked_exclusively(path);
   };
   if (!is_unchanged()) return being_written(path);
   auto database = Database::open_unlocked(path);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "shared/core/requirement.h"
+#include "shared/db/database.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/log_sink.h"
 #include "tests/unit/policy_file.h"
@@ -257,4 +258,52 @@ TEST_CASE("PolicySource: a backup put back takes changes away again", "[db][sour
   // Another history with as many entries.
   REQUIRE(w.file.sql("UPDATE domain_policy SET outbound = 'verify'"));
   CHECK(becomes(*source, "verify"));
+}
+
+TEST_CASE("PolicySource: behind a symbolic link an open transaction counts for nothing either",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init("real.db");
+  REQUIRE(
+      w.file.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                 "5000) INSERT INTO domain_policy(domain) SELECT 'd' || i || '.example' FROM n",
+                 "real.db"));
+  REQUIRE(w.file.shell("mkdir link && mv real.db link/ && ln -s link/real.db policy.db"));
+  const auto source = w.start();
+  auto writer = Database::open_readwrite(w.file.path("link/real.db")).value();
+  for (const char* journal : {"DELETE", "MEMORY"}) {
+    CAPTURE(journal);
+    REQUIRE(writer.exec(std::string("PRAGMA journal_mode = ") + journal));
+    REQUIRE(writer.exec("PRAGMA cache_size = 5; BEGIN; UPDATE domain_policy SET mode = 'off'"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // many looks at the file
+    for (const char* key : {"d1.example", "d2500.example", "d5000.example"})
+      CHECK(source->current()->find_rule(key));
+    REQUIRE(writer.exec("ROLLBACK"));
+  }
+  REQUIRE(w.file.sql(kInsert, "link/real.db"));
+  CHECK(becomes(*source, "secure"));
+}
+
+TEST_CASE("PolicySource: damage that the changes do not show is complained of until it is mended",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(
+      w.file.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                 "5000) INSERT INTO domain_policy(domain) SELECT 'd' || i || '.example' FROM n"));
+  REQUIRE(w.file.shell("cp policy.db backup.db"));
+  const auto source = w.start();
+  w.sink.clear();
+  REQUIRE(
+      w.file.shell("sqlite3 policy.db \"SELECT pageno FROM dbstat WHERE name = 'domain_policy' "
+                   "AND pagetype = 'leaf' LIMIT 1 OFFSET 20\" > page && dd if=/dev/urandom "
+                   "of=policy.db bs=4096 seek=$(($(cat page) - 1)) count=1 conv=notrunc "
+                   "status=none"));
+  REQUIRE(eventually([&] { return w.sink.has("the last committed policy stays in force"); }));
+  w.sink.clear();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK_FALSE(w.sink.has("policy in force"));
+  CHECK(source->current()->find_rule("d5000.example"));
+  REQUIRE(w.file.shell("cp backup.db policy.db"));
+  CHECK(eventually([&] { return w.sink.has("policy in force"); }));
 }
