@@ -8,7 +8,7 @@
 
 #include "shared/base/config.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): not ours
 class App;
 }
 

@@ -55,18 +55,18 @@ Strength strength_of(Level level) {
 Finding find_exact_policy(const RuleStore& store, const NextHopKey& key, TimePoint now) {
   Finding finding;
   if (key.kind != KeyKind::LocalPath) consider(store, key.text, finding);
-  return with_cap(store, std::move(finding), now);
+  return with_cap(store, finding, now);
 }
 
 Finding find_policy(const RuleStore& store, const NextHopKey& key, TimePoint now) {
   Finding finding;
   if (key.kind == KeyKind::LocalPath || key.text.empty()) return finding;
   if (consider(store, key.text, finding) || key.kind == KeyKind::NextHop)
-    return with_cap(store, std::move(finding), now);
+    return with_cap(store, finding, now);
   const std::string_view name = key.text;
   for (auto dot = next_parent(name, 1); dot != name.npos; dot = next_parent(name, dot + 1))
     if (consider(store, name.substr(dot), finding)) break;
-  return with_cap(store, std::move(finding), now);
+  return with_cap(store, finding, now);
 }
 
 Level capped(Level level, std::optional<Level> cap) {

@@ -30,21 +30,9 @@ tl::unexpected<Error> bad_row(Database& database, const char* table, std::string
 }
 
 /// The columns of load_domain_policy.sql, in its order.
-enum Column {
-  kDomain,
-  kMode,
-  kOutbound,
-  kMatch,
-  kMinProtocol,
-  kCiphers,
-  kExclude,
-  kTafile,
-  kInbound,
-  kInboundMatch,
-  kMinBits,
-  kOnFailure,
-  kFallback,
-};
+constexpr int kDomain = 0, kMode = 1, kOutbound = 2, kMatch = 3, kMinProtocol = 4, kCiphers = 5,
+              kExclude = 6, kTafile = 7, kInbound = 8, kInboundMatch = 9, kMinBits = 10,
+              kOnFailure = 11, kFallback = 12;
 
 std::optional<Rule> rule_in(const Statement& row) {
   const auto mode = mode_from(row.column_text(kMode));

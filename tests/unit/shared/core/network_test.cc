@@ -110,8 +110,6 @@ TEST_CASE("network: which client addresses are inside", "[core][network]") {
   }
 }
 
-}  // namespace forcetls
-
 TEST_CASE("network: an IPv4 network mapped into IPv6 is that IPv4 network", "[core][network]") {
   const auto all = Network::parse("::ffff:0:0/96");
   REQUIRE(all);
@@ -125,3 +123,5 @@ TEST_CASE("network: an IPv4 network mapped into IPv6 is that IPv4 network", "[co
   CHECK_FALSE(Network::parse("::ffff:192.0.2.0/64"));
   CHECK_FALSE(Network::parse("192.0.2.0/120"));
 }
+
+}  // namespace forcetls

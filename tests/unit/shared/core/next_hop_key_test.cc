@@ -256,8 +256,6 @@ TEST_CASE("domain_of_address: what follows the last @, as a key", "[core][key]")
   }
 }
 
-}  // namespace forcetls
-
 TEST_CASE("domain_of_address: without '@' that of a bang path or percent hack, as Postfix rewrites",
           "[core][key]") {
   struct {
@@ -283,3 +281,5 @@ TEST_CASE("domain_of_address: without '@' that of a bang path or percent hack, a
     CHECK(domain->text == want);
   }
 }
+
+}  // namespace forcetls
