@@ -42,10 +42,18 @@ struct CheckOptions {
   bool must_be_forced = false;
 };
 
+struct DoctorOptions {
+  std::string config_dir;  ///< empty: the instance that postconf names
+  bool json = false;
+};
+
 /// forcetls init: creates the policy database, or migrates an older one.
 int run_init(const Config& config);
 
 /// forcetls check: which row decides for a domain, address or next hop, and what Postfix is told.
 int run_check(const Config& config, const CheckOptions& options);
+
+/// forcetls doctor: every way around the enforcement in a Postfix configuration.
+int run_doctor(const Config& config, const DoctorOptions& options);
 
 }  // namespace forcetls

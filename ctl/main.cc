@@ -16,6 +16,10 @@ Examples:
   forcetls check someone@bank.example
   forcetls check --json '[relay.example]:587'
   forcetls check --forced bank.example && echo "mail for bank.example never leaves in clear"
+  forcetls doctor
+  forcetls doctor --json --config-dir /etc/postfix-out | jq '.findings[].fix'
+
+Exit status of doctor: 0 nothing but notes, 1 a warning, 2 a leak, 3 it could not look, 64 wrong use.
 
 Exit status: 0 done, 1 not forced (check --forced), 64 wrong use, 65 not a domain, address or
 next hop, 66 no such database, 71 it cannot be read or written, 75 try again (a name that cannot be converted: Postfix is told to
@@ -25,6 +29,7 @@ wait too), 78 not a policy database of this version.
 struct Flags {
   CommonFlags common;
   CheckOptions check;
+  DoctorOptions doctor;
 };
 
 CLI::App& define_init(CLI::App& app, Flags& flags) {
@@ -46,6 +51,16 @@ CLI::App& define_check(CLI::App& app, Flags& flags) {
   return command;
 }
 
+CLI::App& define_doctor(CLI::App& app, Flags& flags) {
+  CLI::App& command = *app.add_subcommand(
+      "doctor", "Find every way around the enforcement in Postfix, and what closes it");
+  define_files(command, flags.common);
+  command.add_option("--config-dir", flags.doctor.config_dir,
+                     "Directory of main.cf (default: what postconf -h config_directory says)");
+  command.add_flag("--json", flags.doctor.json, "Print one JSON object");
+  return command;
+}
+
 int run(int argc, const char* const* argv) {
   CLI::App app("Forced TLS per partner: looks after the policy that Postfix asks for.", "forcetls");
   app.set_version_flag("--version", "forcetls " FORCETLS_VERSION);
@@ -53,9 +68,11 @@ int run(int argc, const char* const* argv) {
   app.footer(kExamples);
   Flags flags;
   const CLI::App& init = define_init(app, flags);
+  const CLI::App& doctor = define_doctor(app, flags);
   define_check(app, flags);
   if (const auto done = parse(app, argc, argv)) return *done;
   const Config config = read_settings(flags.common);
+  if (doctor.parsed()) return run_doctor(config, flags.doctor);
   return init.parsed() ? run_init(config) : run_check(config, flags.check);
 }
 

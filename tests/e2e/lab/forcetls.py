@@ -4,6 +4,7 @@ Binaries come from the build directory that FORCETLS_BUILD names (default: build
 """
 
 import grp
+import json
 import os
 import shutil
 import signal
@@ -160,10 +161,22 @@ class Forcetls:
             if value != self._settings[name]:
                 self.set_policy(f"UPDATE setting SET value = {self._settings[name]} WHERE name = '{name}'")
 
+    def program(self, name: str) -> Path:
+        """The copy of one of our programs that the lab runs."""
+        return self._programs / name
+
     def ctl(self, *arguments: str, user_input: str | None = None) -> subprocess.CompletedProcess:
         """Runs the administrator's command `forcetls`, as root; exit status, stdout and stderr."""
         return subprocess.run([str(self._programs / "forcetls"), *arguments], input=user_input, capture_output=True,
                               text=True, errors="replace", check=False)
+
+    def doctor(self, *arguments: str) -> tuple[int, list[dict]]:
+        """What `forcetls doctor` finds in the lab's Postfix: exit status and findings."""
+        result = self.ctl("doctor", "--json", "--policy-db", str(self.policy_db), "--config-dir",
+                          str(self._postfix.etc), *arguments)
+        if result.returncode not in (0, 1, 2):
+            raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.returncode, json.loads(result.stdout)["findings"]
 
     def policy(self, sql: str) -> tuple[int, str]:
         """Runs SQL on policy.db in the stock sqlite3 shell, as an administrator would: (exit status, stderr)."""
