@@ -1,6 +1,9 @@
 #include "shared/db/policy_source.h"
 
+#include <pthread.h>
+
 #include <chrono>
+#include <csignal>
 #include <optional>
 
 #include "shared/db/file_mark.h"
@@ -65,6 +68,10 @@ std::shared_ptr<const RuleStore> PolicySource::current() const {
 }
 
 void PolicySource::watch() {
+  // Signals are for the thread that serves.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, kLookInterval, [this] { return stopping_; })) {
     lock.unlock();

@@ -204,6 +204,21 @@ def test_at_sigterm_each_request_that_was_sent_gets_its_reply(forcetls: Forcetls
     assert forcetls.policyd.stop() == 0
 
 
+def test_a_second_sigterm_does_not_kill_a_policyd_that_is_giving_its_last_answers(forcetls: Forcetls):
+    requests = 2000
+    with SocketmapClient(forcetls.map_address) as client:
+        client.lookup("tls", "x.example")
+        forcetls.policyd.signal(signal.SIGSTOP)
+        client.send(netstring(b"tls x.example") * requests)
+        forcetls.policyd.signal(signal.SIGTERM)
+        forcetls.policyd.signal(signal.SIGCONT)
+        assert client.read_answer() == "NOTFOUND "
+        while forcetls.policyd.pid is not None:
+            forcetls.policyd.signal(signal.SIGTERM)
+        assert [client.read_answer() for _ in range(requests - 1)] == ["NOTFOUND "] * (requests - 1)
+    assert forcetls.policyd.stop() == 0
+
+
 def test_a_client_that_connected_before_sigterm_is_answered(forcetls: Forcetls):
     """It is in the backlog, its request sent, when the signal comes."""
     forcetls.policyd.signal(signal.SIGSTOP)
