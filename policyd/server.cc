@@ -76,7 +76,7 @@ void Server::admit(Socket socket, Service service) {
   if (connections_.gave_way() > told_gave_way_) {
     told_gave_way_ = connections_.gave_way();
     context_.log.warning(
-        "max_connections reached: the longest idle connection gives way ({} so far)",
+        "max_connections reached: the longest idle or slowest connection gives way ({} so far)",
         told_gave_way_);
   }
   send_at_once(socket);
