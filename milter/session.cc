@@ -1,5 +1,6 @@
 #include "milter/session.h"
 
+#include <optional>
 #include <utility>
 
 #include "milter/as_if_enforced.h"
@@ -32,11 +33,38 @@ bool has_plain_domain(std::string_view address) {
   return after_at(address).find_first_of(" \t()<>\"\\,;") == std::string_view::npos;
 }
 
+/// Letters that Postfix's macros have folded, as Unicode folds case, into others that to IDNA, and
+/// so to the delivery, may make another domain.
+constexpr std::pair<std::string_view, std::string_view> kFolded[] = {
+    {"\u00df", "ss"}, {"\u1e9e", "ss"}, {"\u03c2", "\u03c3"}};
+
+std::string folded(std::string_view text) {
+  std::string result(text);
+  for (const auto& [letter, plain] : kFolded)
+    for (auto at = result.find(letter); at != result.npos; at = result.find(letter, at))
+      result.replace(at, letter.size(), plain);
+  return result;
+}
+
+/// The domain that was typed, if folding is all that tells it from `rewritten`.
+std::optional<NextHopKey> before_folding(const NextHopKey& rewritten, std::string_view typed) {
+  const std::string typed_folded = folded(typed);
+  if (typed_folded == typed || !has_plain_domain(typed)) return std::nullopt;
+  const auto as_folded = domain_of_address(typed_folded);
+  auto as_typed = domain_of_address(typed);
+  if (!as_folded || !as_typed || as_folded->text != rewritten.text) return std::nullopt;
+  return *std::move(as_typed);
+}
+
 /// The domain of an address: as the MTA rewrote it (`rewritten`) if it told us, since only the MTA
 /// knows what it takes percent hacks, source routes and comments for; else as it was typed.
 Result<NextHopKey> domain_of(std::string_view rewritten, std::string_view typed) {
   auto domain = domain_of_address(rewritten);
-  if (!domain || !domain->text.empty()) return domain;
+  if (!domain) return domain;
+  if (!domain->text.empty()) {
+    if (auto unfolded = before_folding(*domain, typed)) return *std::move(unfolded);
+    return domain;
+  }
   if (!has_plain_domain(typed))
     return fail(ErrorCode::Unconvertible, "the address has more than a domain behind its '@'");
   return domain_of_address(typed);

@@ -107,6 +107,25 @@ std::optional<Forced> forced_rule(const RuleStore& store, const NextHopKey& reci
   return Forced{*finding.rule, requirement};
 }
 
+/// The first of `next_hops` by which mail must not go; empty if there is none. Postfix takes
+/// several, separated by commas and blanks, and asks for each of them (postfix: relayhost,
+/// since 3.5).
+std::string_view weak_next_hop(const RuleStore& store, const NextHopKey& recipient,
+                               std::string_view next_hops, const Forced& forced, TimePoint now) {
+  constexpr std::string_view kSeparators = ", \t\r\n";
+  for (auto begin = next_hops.find_first_not_of(kSeparators); begin != next_hops.npos;
+       begin = next_hops.find_first_not_of(kSeparators, begin)) {
+    const auto end = std::min(next_hops.find_first_of(kSeparators, begin), next_hops.size());
+    const std::string_view next_hop = next_hops.substr(begin, end - begin);
+    begin = end;
+    const auto key = NextHopKey::parse(next_hop);
+    if (!key) return next_hop;
+    if (key->text == recipient.text) continue;
+    if (!satisfies(effective_requirement(store, *key, now), forced.requirement)) return next_hop;
+  }
+  return {};
+}
+
 }  // namespace
 
 Verdict judge_sender(const RuleStore& store, const NextHopKey& sender, const SessionFacts& session,
@@ -142,11 +161,10 @@ Verdict judge_route(const RuleStore& store, const NextHopKey& recipient, const R
   if (!store.settings().is_enforcing(route.transport))
     return {Action::Defer, Reason::RouteTransport, std::string(forced->rule.key),
             std::string(route.transport)};
-  if (route.next_hop.empty()) return {};
-  const auto next_hop = NextHopKey::parse(route.next_hop);
-  if (!next_hop) return name_unknown(route.next_hop);
-  if (next_hop->text == recipient.text) return {};
-  if (satisfies(effective_requirement(store, *next_hop, now), forced->requirement)) return {};
+  const std::string_view weak = weak_next_hop(store, recipient, route.next_hop, *forced, now);
+  if (weak.empty()) return {};
+  const auto next_hop = NextHopKey::parse(weak);
+  if (!next_hop) return name_unknown(weak);
   return {Action::Defer, Reason::RouteNextHop, std::string(forced->rule.key), next_hop->text};
 }
 

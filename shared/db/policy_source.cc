@@ -98,12 +98,17 @@ void PolicySource::nothing_new(const FileMark& mark) {
   }
 }
 
+bool PolicySource::is_starving() const {
+  return watched_->failing && SteadyClock::now() - watched_->failing_since > kStarvation;
+}
+
 bool PolicySource::take_up_changes(const FileMark& mark) {
   // A file that was replaced has a history of its own.
   if (!watched_->whole || watched_->in_force->inode != mark.inode) return false;
   const auto begin = SteadyClock::now();
   auto policy = load_changes(path_, *watched_->whole);
   if (!policy && policy.error().code == ErrorCode::Busy) {
+    if (is_starving()) return false;  // the whole can be read under a lock
     failed(policy.error(), mark);
     return true;
   }
@@ -116,9 +121,8 @@ bool PolicySource::take_up_changes(const FileMark& mark) {
 
 void PolicySource::take_up_all(const FileMark& mark) {
   const auto begin = SteadyClock::now();
-  const bool starving = watched_->failing && begin - watched_->failing_since > kStarvation;
   auto policy =
-      load_policy(path_, watched_->in_force && !starving ? Locking::Never : Locking::IfNeeded);
+      load_policy(path_, watched_->in_force && !is_starving() ? Locking::Never : Locking::IfNeeded);
   const bool confirms = watched_->whole_due && !watched_->failing;
   if (!policy) {
     failed(policy.error(), mark);

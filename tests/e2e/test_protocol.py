@@ -233,6 +233,24 @@ def test_above_max_connections_the_longest_idle_gives_way(place: Place):
         client.close()
 
 
+def test_clients_never_take_the_descriptors_that_the_policy_file_needs(place: Place):
+    address = place.address("few-files.sock")
+    daemon = place.daemon("forcetls-policyd", "--listen-map", address, under=("prlimit", "--nofile=128:128"))
+    daemon.start()
+    place.wait_until_it_answers(daemon, address)
+    clients = [SocketmapClient(address) for _ in range(160)]
+    try:
+        assert clients[-1].lookup("tls", "new.example") == "NOTFOUND "
+        status, errors = place.sql("INSERT INTO domain_policy(domain, outbound) VALUES ('new.example', 'secure')")
+        assert status == 0, errors
+        wait_for(lambda: place.lookup("new.example", address=address).startswith("OK secure "), 5,
+                 "the row to be in force", daemon.output)
+        assert "RLIMIT_NOFILE" in daemon.output()
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_when_all_places_are_busy_with_requests_the_slowest_gives_way_loudly(place: Place):
     config = place.directory / "two.conf"
     config.write_text("max_connections = 2\n", encoding="ascii")

@@ -57,6 +57,14 @@ TEST_CASE("judge_route: a forced recipient's way is fine if it asks us and deman
       {"a stricter gateway", "tls.example", {"relay", "[gateway.example]"}, Reason::NoRule},
       {"a bare relay with a row", "tls.example", {"relay", "ISP.example"}, Reason::NoRule},
       {"a host below .tls.example", "tls.example", {"smtp", "mx.tls.example"}, Reason::NoRule},
+      {"two gateways, both as strict",
+       "bank.example",
+       {"smtp", "[gateway.example], [pinned.example]"},
+       Reason::NoRule},
+      {"straight there, else a gateway",
+       "bank.example",
+       {"smtp", "bank.example [gateway.example]"},
+       Reason::NoRule},
       {"delivered here", "bank.example", {"local", ""}, Reason::NoRule},
       {"delivered here by LMTP", "bank.example", {"lmtp", "private/dovecot"}, Reason::NoRule},
       {"bounced here", "bank.example", {"error", "no such user"}, Reason::NoRule},
@@ -81,6 +89,11 @@ TEST_CASE("judge_route: otherwise it waits, even where on_failure is reject: the
           "[core][verdict][route]") {
   const FakeRuleStore store = site();
   const Journey rows[] = {
+      {"of two gateways the second is weaker",
+       "bank.example",
+       {"smtp", "[gateway.example], [clear.example]"},
+       Reason::RouteNextHop,
+       "[clear.example]"},
       {"a transport that does not ask",
        "bank.example",
        {"smtp-clear", "bank.example"},
