@@ -14,6 +14,7 @@ std::optional<Level> AsIfEnforced::active_cap(std::string_view key, TimePoint no
 
 const Settings& AsIfEnforced::settings() const { return policy_.settings(); }
 
-bool AsIfEnforced::empty() const { return policy_.empty(); }
+// It is made where a row was found.
+bool AsIfEnforced::enforces_nothing() const { return false; }
 
 }  // namespace forcetls

@@ -133,8 +133,10 @@ Verdict Session::mail(std::string_view sender, const Macros& macros) {
 Verdict Session::judge_mail(const RuleStore& policy, TimePoint now) {
   if (sender_judged_) return sender_verdict_;
   sender_judged_ = true;
-  if (policy.empty()) return {};
-  if (!sender_) return sender_verdict_ = name_unknown(message_.sender_domain);
+  if (!sender_) {
+    if (!policy.enforces_nothing()) sender_verdict_ = name_unknown(message_.sender_domain);
+    return sender_verdict_;
+  }
   const Finding finding = find_policy(policy, *sender_, now);
   if (finding.tested) note_would(judge_sender(AsIfEnforced(policy), *sender_, facts(), now));
   if (!finding.rule) return {};
@@ -174,10 +176,10 @@ Session::Recipient Session::read_recipient(const RuleStore* policy, std::string_
 
 Verdict Session::judge(const RuleStore* policy, const Recipient& recipient, TimePoint now) {
   if (policy == nullptr) return policy_unavailable();
-  if (policy->empty()) return {};
   Verdict verdict = judge_mail(*policy, now);
   if (is_refusal(verdict)) return verdict;
-  if (!recipient.domain) return name_unknown(recipient.shown);
+  if (!recipient.domain)
+    return policy->enforces_nothing() ? Verdict{} : name_unknown(recipient.shown);
   const Finding finding = find_policy(*policy, *recipient.domain, now);
   if (finding.tested) note_would(judge_domain(AsIfEnforced(*policy), recipient, now));
   if (!finding.rule) return {};
@@ -203,10 +205,8 @@ void Session::prepare_header_verdict(const RuleStore* policy, const Recipient& r
   Verdict verdict;
   if (policy == nullptr) {
     if (mta_obeys) verdict = policy_unavailable();
-  } else if (policy->empty()) {
-    return;
   } else if (!recipient.domain) {
-    if (mta_obeys) verdict = name_unknown(recipient.shown);
+    if (mta_obeys && !policy->enforces_nothing()) verdict = name_unknown(recipient.shown);
   } else if (recipient.forced) {
     verdict = judge_tls_required_no(*policy, *recipient.domain, mta_obeys, now);
   }

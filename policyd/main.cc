@@ -79,7 +79,11 @@ int run(const std::optional<Options>& options) {
   PolicySource source(config.policy_db, log);
   Server server(io, source, clock, log, most_connections(config.max_connections, descriptors, log));
   open_listeners(io, config, log, server);
-  log.info("ready: policy {}", config.policy_db);
+  if (source.current() == nullptr)
+    log.warning("ready, but without a policy: all mail waits until {} can be read",
+                config.policy_db);
+  else
+    log.info("ready: policy {}", config.policy_db);
   server.run();
   log.info("ended");
   return EX_OK;

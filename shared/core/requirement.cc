@@ -120,7 +120,7 @@ std::optional<Requirement> effective_requirement(const RuleStore& store, const N
 
 bool demands_nothing(const RuleStore& store) {
   const Settings& settings = store.settings();
-  return store.empty() && settings.default_outbound != DefaultOutbound::Encrypt &&
+  return store.enforces_nothing() && settings.default_outbound != DefaultOutbound::Encrypt &&
          settings.unlisted_relay != UnlistedRelay::Encrypt;
 }
 

@@ -35,7 +35,9 @@ class PatchedPolicy final : public RuleStore {
   }
   const Settings& settings() const override { return patch_->settings(); }
   /// False also while all rows of the base are deleted: that is known once the file is read anew.
-  bool empty() const override { return base_->empty() && patch_->empty(); }
+  bool enforces_nothing() const override {
+    return base_->enforces_nothing() && patch_->enforces_nothing();
+  }
 
  private:
   std::shared_ptr<const Snapshot> base_, patch_;

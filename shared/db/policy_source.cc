@@ -26,7 +26,7 @@ constexpr std::chrono::seconds kReminderInterval{60};
 constexpr std::chrono::milliseconds kQuietTime{100};
 /// Somebody who writes without a pause leaves no time to read a big file unlocked: after so long
 /// we take a reader's lock, even if it makes his shell fail.
-constexpr std::chrono::seconds kStarvation{10};
+constexpr std::chrono::seconds kStarvation{2};
 
 auto milliseconds_since(SteadyClock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin).count();

@@ -7,6 +7,7 @@ from lab.forcetls import Forcetls
 from lab.lab import Lab
 from lab.partner import PartnerServer
 from lab.waiting import wait_for
+from rows import settle
 
 BACKLOG = 120
 FLOWING = 5
@@ -59,3 +60,22 @@ def test_an_lmtp_next_hop_with_a_good_certificate_meets_a_row_at_secure(lab: Lab
     outcome = lab.outcome(lab.send("u@secure-lmtp.example"))
     assert outcome.status == "sent", str(outcome)
     assert server.messages[0].tls_version == "TLSv1.3"
+
+
+def test_a_forced_recipient_on_the_way_to_an_lmtp_host_without_a_row_is_deferred_at_rcpt(lab: Lab, forcetls: Forcetls):
+    server, key = _serve(lab, "leaking-lmtp.example", "clear")
+    forcetls.add_row("leaking-lmtp.example", "secure")
+    settle(forcetls)
+    reply = lab.send("u@leaking-lmtp.example").replies["u@leaking-lmtp.example"]
+    assert reply.code == 451 and key in reply.text, str(reply)
+    assert not server.messages
+
+
+def test_the_sites_own_mailboxes_may_be_on_an_lmtp_host_without_a_row(lab: Lab, forcetls: Forcetls):
+    server, _ = _serve(lab, "mailboxes.example", "clear")
+    forcetls.set_policy("UPDATE setting SET value = 'mailboxes.example' WHERE name = 'own_domains'")
+    settle(forcetls)
+    forcetls.add_row("mailboxes.example", "encrypt")
+    settle(forcetls)
+    assert lab.outcome(lab.send("u@mailboxes.example")).status == "sent"
+    assert server.messages

@@ -5,6 +5,7 @@
 //   store.mutable_settings().unlisted_relay = UnlistedRelay::Encrypt;
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <initializer_list>
@@ -81,7 +82,10 @@ class FakeRuleStore : public RuleStore {
   }
 
   const Settings& settings() const override { return settings_; }
-  bool empty() const override { return rules_.empty(); }
+  bool enforces_nothing() const override {
+    return std::none_of(rules_.begin(), rules_.end(),
+                        [](const FakeRule& rule) { return rule.mode == Mode::Enforce; });
+  }
 
  protected:
   static Rule as_rule(const FakeRule& rule) {

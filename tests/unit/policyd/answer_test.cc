@@ -136,6 +136,13 @@ TEST_CASE("map default: a setting without any row still holds for names that can
   CHECK_THAT(ask(&store, "default", "\xf0\x9f\x92\xa9.example"), StartsWith("TEMP "));
 }
 
+TEST_CASE("rows in mode test make no name wait that cannot be converted", "[policyd][answer]") {
+  FakeRuleStore store{{.key = "bank.example", .mode = Mode::Test, .outbound = Level::Secure}};
+  CHECK(ask(&store, "tls", "\xf0\x9f\x92\xa9.example") == "NOTFOUND ");
+  store.add({.key = "enforced.example"});
+  CHECK_THAT(ask(&store, "tls", "\xf0\x9f\x92\xa9.example"), StartsWith("TEMP "));
+}
+
 TEST_CASE("a row in mode test is told once per delivery, though Postfix asks by several keys",
           "[policyd][answer]") {
   const FakeRuleStore store{
