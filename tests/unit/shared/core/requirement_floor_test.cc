@@ -84,12 +84,13 @@ TEST_CASE("a floor asks as much of the relay as of the domain: the route stays f
           "[core][requirement]") {
   FakeRuleStore store{{.key = "bank.example", .min_protocol = Protocol::Tls13},
                       {.key = "[relay.example]", .min_protocol = Protocol::Tls12}};
-  const auto refused = [&] {
-    return judge_route(store, key("bank.example"), {"smtp", "[relay.example]"}, at(0)).action;
+  store.mutable_settings().enforcing_transports = {"smtp"};
+  const auto reason = [&] {
+    return judge_route(store, key("bank.example"), {"smtp", "[relay.example]"}, at(0)).reason;
   };
-  CHECK(refused() == Action::Defer);
+  CHECK(reason() == Reason::RouteNextHop);
   store.mutable_settings().floor.min_protocol = Protocol::Tls13;
-  CHECK(refused() == Action::NoOpinion);
+  CHECK(reason() == Reason::NoRule);
 }
 
 TEST_CASE("Settings: an empty floor demands nothing, a bad one is not taken", "[core][settings]") {
