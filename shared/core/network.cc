@@ -26,9 +26,17 @@ std::vector<std::uint8_t> address_bytes(std::string_view text) {
   if (::inet_pton(AF_INET, terminated, bytes.data()) == 1) return bytes;
   bytes.resize(16);
   if (::inet_pton(AF_INET6, terminated, bytes.data()) != 1) return {};
-  if (std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin()))
-    bytes.erase(bytes.begin(), bytes.begin() + kMappedPrefix.size());
   return bytes;
+}
+
+/// True for an IPv4 address in IPv6's clothes: ::ffff:192.0.2.1.
+bool is_mapped(const std::vector<std::uint8_t>& bytes) {
+  return bytes.size() > kMappedPrefix.size() &&
+         std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin());
+}
+
+void unmap(std::vector<std::uint8_t>& bytes) {
+  bytes.erase(bytes.begin(), bytes.begin() + kMappedPrefix.size());
 }
 
 }  // namespace
@@ -40,22 +48,25 @@ std::optional<Network> Network::parse(std::string_view text) {
   if (network.bytes_.empty()) return std::nullopt;
   const auto longest = static_cast<unsigned>(network.bytes_.size() * 8);
   network.prefix_bits_ = longest;
-  if (slash == text.npos) return network;
-  const std::string_view digits = text.substr(slash + 1);
-  const auto [end, problem] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), network.prefix_bits_);
-  if (problem != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-  // ::ffff:192.0.2.0/120 is 192.0.2.0/24: the mapping's own bits are gone.
+  if (slash != text.npos) {
+    const std::string_view digits = text.substr(slash + 1);
+    const auto [end, problem] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), network.prefix_bits_);
+    if (problem != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+    if (network.prefix_bits_ > longest) return std::nullopt;
+  }
+  // ::ffff:192.0.2.0/120 is 192.0.2.0/24. A shorter prefix spans more than IPv4: it stays IPv6.
   constexpr auto kMappedBits = static_cast<unsigned>(kMappedPrefix.size() * 8);
-  const bool mapped = longest == 32 && text.substr(0, slash).find(':') != text.npos;
-  if (mapped && network.prefix_bits_ < kMappedBits) return std::nullopt;
-  if (mapped) network.prefix_bits_ -= kMappedBits;
-  if (network.prefix_bits_ > longest) return std::nullopt;
+  if (is_mapped(network.bytes_) && network.prefix_bits_ >= kMappedBits) {
+    unmap(network.bytes_);
+    network.prefix_bits_ -= kMappedBits;
+  }
   return network;
 }
 
 bool Network::contains(std::string_view address) const {
-  const auto bytes = address_bytes(address);
+  auto bytes = address_bytes(address);
+  if (is_mapped(bytes)) unmap(bytes);
   if (bytes.size() != bytes_.size()) return false;
   const std::size_t whole = prefix_bits_ / 8;
   if (!std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(whole),

@@ -50,7 +50,7 @@ TEST_CASE("network: anything else is refused", "[core][network]") {
                           "fe80::1%eth0"sv,
                           "IPv6:"sv,
                           "IPv4:192.0.2.1"sv,
-                          "::ffff:192.0.2.0/120"sv,
+                          "::ffff:192.0.2.0/129"sv,
                           "localhost"sv,
                           "relay.example"sv,
                           "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001"sv}) {
@@ -120,7 +120,10 @@ TEST_CASE("network: an IPv4 network mapped into IPv6 is that IPv4 network", "[co
   CHECK(some->contains("192.0.2.77"));
   CHECK(some->contains("::ffff:192.0.2.77"));
   CHECK_FALSE(some->contains("192.0.3.77"));
-  CHECK_FALSE(Network::parse("::ffff:192.0.2.0/64"));
+  const auto wide = Network::parse("::ffff:192.0.2.0/64");  // spans ::/64, and no IPv4
+  REQUIRE(wide);
+  CHECK(wide->contains("::1"));
+  CHECK_FALSE(wide->contains("192.0.2.77"));
   CHECK_FALSE(Network::parse("192.0.2.0/120"));
 }
 
