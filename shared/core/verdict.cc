@@ -102,7 +102,8 @@ std::optional<Forced> forced_rule(const RuleStore& store, const NextHopKey& reci
                                   TimePoint now) {
   const Finding finding = find_policy(store, recipient, now);
   if (!finding.rule) return std::nullopt;
-  const Requirement requirement = outbound_requirement(*finding.rule, finding.cap);
+  const Requirement requirement =
+      outbound_requirement(*finding.rule, finding.cap, store.settings().floor);
   if (!is_forced(requirement.level)) return std::nullopt;
   return Forced{*finding.rule, requirement};
 }
@@ -140,7 +141,8 @@ Verdict judge_lmtp(const RuleStore& store, const NextHopKey& recipient, std::str
   if (key->kind == KeyKind::LocalPath || is_loopback(*key)) return {};
   const Finding finding = find_exact_policy(store, *key, now);
   if (finding.rule &&
-      satisfies(outbound_requirement(*finding.rule, finding.cap), forced.requirement))
+      satisfies(outbound_requirement(*finding.rule, finding.cap, store.settings().floor),
+                forced.requirement))
     return {};
   return {Action::Defer, Reason::RouteNextHop, std::string(forced.rule.key), key->text};
 }

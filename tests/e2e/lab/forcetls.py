@@ -162,7 +162,7 @@ class Forcetls:
                 self.set_policy(f"UPDATE setting SET value = {self._settings[name]} WHERE name = '{name}'")
 
     def program(self, name: str) -> Path:
-        """The copy of one of our programs that the lab runs."""
+        """One of our programs, where every user can run it."""
         return self._programs / name
 
     def ctl(self, *arguments: str, user_input: str | None = None) -> subprocess.CompletedProcess:
@@ -177,6 +177,18 @@ class Forcetls:
         if result.returncode not in (0, 1, 2):
             raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
         return result.returncode, json.loads(result.stdout)["findings"]
+
+    def setup(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs `forcetls setup` on the lab's instance; if it changed the configuration, waits for Postfix's reload."""
+        files = [self._postfix.etc / name for name in ("main.cf", "master.cf")]
+        before = [file.read_bytes() for file in files]
+        since = self._postfix.log.mark()
+        result = self.ctl("setup", "--config-dir", str(self._postfix.etc), "--policy-db", str(self.policy_db),
+                          *arguments)
+        if result.returncode == 0 and [file.read_bytes() for file in files] != before:
+            self._postfix.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
+            self._postfix.wait_until_smtpd_answers()
+        return result
 
     def policy(self, sql: str) -> tuple[int, str]:
         """Runs SQL on policy.db in the stock sqlite3 shell, as an administrator would: (exit status, stderr)."""
