@@ -189,6 +189,11 @@ UNCONVERTIBLE = ("emoji domain", "emoji sub-domain")
 
 
 def _fates(lab: Lab, world: World, sent: Sent) -> list[Fate]:
+    """All outcomes first: what comes back from a filter has the token of what went there."""
+    for submission, recipients in sent:
+        for recipient in recipients:
+            if recipient not in submission.replies or submission.replies[recipient].accepted:
+                lab.outcome(submission, recipient)
     return [fate for submission, recipients in sent for fate in _fates_of_one(lab, world, submission, recipients)]
 
 

@@ -4,6 +4,7 @@ Binaries come from the build directory that FORCETLS_BUILD names (default: build
 """
 
 import grp
+import json
 import os
 import shutil
 import signal
@@ -168,6 +169,14 @@ class Forcetls:
         """Runs the administrator's command `forcetls`, as root; exit status, stdout and stderr."""
         return subprocess.run([str(self._programs / "forcetls"), *arguments], input=user_input, capture_output=True,
                               text=True, errors="replace", check=False)
+
+    def doctor(self, *arguments: str) -> tuple[int, list[dict]]:
+        """What `forcetls doctor` finds in the lab's Postfix: exit status and findings."""
+        result = self.ctl("doctor", "--json", "--policy-db", str(self.policy_db), "--config-dir",
+                          str(self._postfix.etc), *arguments)
+        if result.returncode not in (0, 1, 2):
+            raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.returncode, json.loads(result.stdout)["findings"]
 
     def setup(self, *arguments: str) -> subprocess.CompletedProcess:
         """Runs `forcetls setup` on the lab's instance; if it changed the configuration, waits for Postfix's reload."""
