@@ -73,10 +73,15 @@ ROUTES = [
             severity="warning", about="reuse", closed_by="setup", after="partner TLSv1.3"),
     _routes("LMTP to another host", tables={"transport_maps": "{domain} lmtp:inet:{relay}:24"}, other="lmtp", port=24,
             finding="lmtp-elsewhere"),
+    _routes("LMTP to another host, whose own row is not asked for", other="lmtp", port=24, finding="lmtp-policy-map",
+            tables={"transport_maps": "{domain} lmtp:inet:{relay}:24"}, about="lmtp_tls_policy_maps",
+            sql="INSERT INTO domain_policy(domain) VALUES ('{relay}:24')", closed_by="setup"),
     _routes("content_filter on another host", play=by_port(10023), port=10025, finding="content-filter",
             master_cf=("10023 inet n - y - - smtpd -o content_filter=smtp:[{relay}]:10025",)),
     _routes("smtpd_proxy_filter on another host", play=by_port(10024), port=10025, finding="proxy-filter",
             master_cf=("10024 inet n - y - - smtpd -o smtpd_proxy_filter={relay}:10025",)),
+    _routes("a milter on another host", play=by_port(10025), finding="milter-elsewhere", before="deferred 4.7.4",
+            master_cf=("10025 inet n - y - - smtpd -o smtpd_milters={{inet:{relay}:25,default_action=accept}}",)),
     _routes("sender_bcc_maps", partner="good", tables={"sender_bcc_maps": "{sender} archive@{other}"}, play=copied,
             before="other CLEAR, partner TLSv1.3", finding="bcc-copy", about="{other}",
             after="deferred 4.7.4, partner TLSv1.3"),
@@ -98,9 +103,14 @@ WHOLE_HOST = [
            before="relay CLEAR", finding="route-next-hop", about="{relay}", closed_by="fix"),
     Bypass("default_transport, a service that does not ask", "default transport", master_cf=(NO_TABLE,),
            main_cf={"default_transport": "noask"}, finding="route-transport"),
-    Bypass("a second table of the map's name is asked first", "default transport", master_cf=(),
-           tables={"smtp_tls_policy_maps": "{domain} may"}, main_cf={"smtp_tls_policy_maps": f"@, {TABLE_MAP}"},
-           finding="policy-map-not-first", about="smtp_tls_policy_maps"),
+    Bypass("always_bcc", "a copy of everything", partner="good", main_cf={"always_bcc": "archive@{other}"},
+           play=copied, before="other CLEAR, partner TLSv1.3", finding="bcc-copy", about="{other}", closed_by="fix",
+           after="deferred 4.7.4, partner TLSv1.3"),
+    Bypass("the map is not asked", "no map", main_cf={"smtp_tls_policy_maps": ""}, finding="policy-map-missing",
+           about="smtp_tls_policy_maps"),
+    Bypass("smtp_tls_per_site, which Postfix no longer asks", "per-site table", row={},
+           tables={"smtp_tls_per_site": "{domain} MUST"}, finding="per-site-ignored", about="smtp_tls_per_site",
+           closed_by="fix"),
 ]
 
 
@@ -121,6 +131,9 @@ STOCK = [
     Bypass("a clear connection is kept while there is a backlog", "stock", play=after_a_clear_backlog,
            main_cf={"smtp_destination_concurrency_limit": "1"}, finding="connection-cache",
            about="smtp_connection_cache_on_demand"),
+    Bypass("clear connections to a domain are always kept", "stock", play=after_a_clear_backlog,
+           main_cf={"smtp_connection_cache_destinations": "{domain}"}, finding="connection-cache",
+           about="smtp_connection_cache_destinations"),
     Bypass("a TLS session is resumed under an older rule", "stock", partner="tls1.2", row={"outbound": "verify"},
            play=after_a_delivery_by_another_name, before="partner TLSv1.2", finding="session-cache",
            about="smtp_tls_session_cache_database", after="deferred 4.7.5"),
@@ -128,9 +141,91 @@ STOCK = [
            before="deferred 4.7.4, other CLEAR", finding="bounce-bodies", about="bounce_size_limit"),
     Bypass("a 5xx to STARTTLS bounces", "stock", partner="refused-502", before="bounced 5.5.1",
            finding="starttls-5xx", severity="warning", about="smtp_delivery_status_filter", after="deferred 4.5.1"),
+    Bypass("users hand mail in by a port with restrictions of its own", "stock", partner="good",
+           play=from_outside(587), before="partner TLSv1.3", finding="policy-service-missing", about="submission",
+           severity="warning", after="refused 451",
+           master_cf=("submission inet n - y - - smtpd -o smtpd_recipient_restrictions=permit_mynetworks,reject",)),
+    Bypass("the address of the partner's server", "stock", recipient="user@[{mx_address}]", finding="",
+           about="{mx_address}", closed_by="UPDATE setting SET value = 'encrypt' WHERE name = 'unlisted_relay'"),
+    Bypass("a sub-domain, which the row does not name", "stock", recipient="user@sub.{domain}", finding="",
+           closed_by="INSERT INTO domain_policy(domain) VALUES ('.{domain}')"),
     Bypass("capital letters", "stock", recipient="user@{DOMAIN}", **NO_LEAK),
     Bypass("a recipient with a U-label", "stock", domain="xn--bnk-byp-5wa.example", recipient="user@bänk-byp.example",
            **NO_LEAK),
+    Bypass("a recipient with an ideographic full stop", "stock", domain="full-stop.example",
+           recipient="user@full-stop。example", **NO_LEAK),
 ]
 
-BYPASSES = [*ROUTES, *WHOLE_HOST, *FALLBACK, *STOCK]
+# Values of main.cf that look like ways round a row, or are.
+MAIN_CF = [
+    Bypass("an earlier table that has the domain", "main.cf", tables={"smtp_tls_policy_maps": "{domain} may"},
+           main_cf={"smtp_tls_policy_maps": f"@, {TABLE_MAP}"}, finding="policy-map-not-first",
+           about="smtp_tls_policy_maps"),
+    Bypass("an earlier table that has a parent of the domain", "main.cf", domain="bank.earlier-parent.example",
+           tables={"smtp_tls_policy_maps": ".earlier-parent.example may"}, **NO_LEAK),
+    Bypass("main.cf excludes more ciphers than the row", "main.cf", partner="tls1.2",
+           main_cf={"smtp_tls_mandatory_exclude_ciphers": "ECDHE"}, before="partner TLSv1.2",
+           finding="floor-not-recorded", about="smtp_tls_mandatory_exclude_ciphers", after="deferred 4.7.5"),
+    Bypass("smtp_tls_security_level = none", "main.cf", main_cf={"smtp_tls_security_level": "none"}, **NO_LEAK),
+    Bypass("smtp_tls_secure_cert_match = hostname", "main.cf", partner="outsourced", row={"outbound": "secure"},
+           main_cf={"smtp_tls_secure_cert_match": "hostname"}, after="deferred 4.7.5",
+           **NO_LEAK | {"before": "deferred 4.7.5"}),
+]
+
+
+def _strict(what: str, partner: str, row: dict[str, str], finding: str, **columns: object) -> Bypass:
+    """Rows that this Postfix cannot meet: nothing leaks, mail is stopped."""
+    return Bypass(what, "strict rows", partner=partner, row=row, finding=finding, **{
+        "before": "deferred 4.7.5", "severity": "warning", "after": "partner TLSv1.3", **columns})
+
+
+STRICT = [
+    _strict("no store of authorities", "good", {"outbound": "verify"}, "ca-store", about="smtp_tls_CAfile",
+            main_cf={"smtp_tls_CAfile": ""}),
+    _strict("digests of another kind", "good", {"outbound": "fingerprint", "match": "{digest}"},
+            "fingerprint-digest", about="smtp_tls_fingerprint_digest", main_cf={"smtp_tls_fingerprint_digest": "md5"}),
+    _strict("dane-only without DNSSEC", "dane", {"outbound": "dane-only"}, "dane-dnssec",
+            about="smtp_dns_support_level"),
+    _strict("dane without DNSSEC is may", "dane-bad", {"outbound": "dane"}, "dane-dnssec",
+            about="smtp_dns_support_level", before="partner TLSv1.3", after="deferred 4.7.5"),
+    _strict("a trust anchor outside the chroot", "good", {"outbound": "secure", "tafile": "{ca}"}, "tafile-chroot"),
+    _strict("main.cf wants a newer protocol than the row", "tls1.2", {"outbound": "encrypt"}, "floor-not-recorded",
+            main_cf={"smtp_tls_mandatory_protocols": ">=TLSv1.3"}, about="smtp_tls_mandatory_protocols",
+            severity="leak", before="partner TLSv1.2", after="deferred 4.7.5"),
+]
+
+
+def _header(what: str, raw_headers: str, **columns: object) -> Bypass:
+    """A sender who writes TLS-Required: no; obeyed from Postfix 3.10 on."""
+    return Bypass(f"TLS-Required: no, {what}", "stock", **{
+        "play": with_headers(raw_headers), "since": (3, 10), "finding": "tls-required-header",
+        "about": "tls_required_enable", **columns})
+
+
+def _not_obeyed(what: str, raw_headers: str, **columns: object) -> Bypass:
+    """What looks like it."""
+    return _header(what, raw_headers, **NO_LEAK, **columns)
+
+
+TLS_REQUIRED = [
+    _header("as in the RFC", "TLS-Required: no\n"),
+    _header("in capitals", "TLS-REQUIRED: NO\n"),
+    _header("without a blank", "TLS-Required:no\n"),
+    _header("with a blank before the colon", "TLS-Required : no\n"),
+    _header("folded", "TLS-Required:\n no\n"),
+    _header("one of several", "TLS-Required: yes\nTLS-Required: no\n"),
+    _header("by sendmail(1)", "", play=by_sendmail("TLS-Required: no\n")),
+    _header("at verify, another name", "TLS-Required: no\n", partner="wrong-name", row={"outbound": "verify"},
+            before="partner TLSv1.3", after="deferred 4.7.5"),
+    _header("at secure, a certificate that nobody vouches for", "TLS-Required: no\n", partner="self-signed",
+            row={"outbound": "secure"}, before="partner TLSv1.3", after="deferred 4.7.5"),
+    _header("the first of two servers has no TLS", "TLS-Required: no\n", partner="clear-then-good",
+            after="second TLSv1.3"),
+    _not_obeyed("with a comment", "TLS-Required: no (really)\n"),
+    _not_obeyed("but yes", "TLS-Required: yes\n"),
+    _not_obeyed("in the text", "X-Next: text\n\nTLS-Required: no\n"),
+    _header("obeyed by one service", "TLS-Required: no\n", main_cf={}, tables={"transport_maps": "{domain} obeys:"},
+            master_cf=("obeys unix - - y - - smtp -o tls_required_enable=yes",), about="obeys"),
+]
+
+BYPASSES = [*ROUTES, *WHOLE_HOST, *FALLBACK, *STOCK, *TLS_REQUIRED, *MAIN_CF, *STRICT]

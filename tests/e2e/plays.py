@@ -78,7 +78,7 @@ class Turnstile:
 
 
 def after_a_clear_backlog(lab: Lab, forcetls: Forcetls, case: Case) -> Submission:
-    """The last of a backlog; the row is added while the backlog flows, one message at a time."""
+    """A message of a backlog that flows, one message at a time; its turn comes when the row is in force."""
     domain, server = case.partner.domain, case.partner.server
     forcetls.set_policy(f"DELETE FROM domain_policy WHERE domain = '{domain}'")
     forcetls.wait_for_answer("tls", domain, "NOTFOUND")
@@ -89,16 +89,18 @@ def after_a_clear_backlog(lab: Lab, forcetls: Forcetls, case: Case) -> Submissio
         submissions = [client.send(case.sender, [case.recipient]) for _ in range(BACKLOG)]
         client.quit()
     gate.let(1)
-    wait_for(lambda: len(server.messages) == taken + 1 and _waits_at_end_of_data(server, submissions[:2]), DEADLINE_S,
+    wait_for(lambda: len(server.messages) == taken + 1 and len(_begun(server, submissions)) == 2, DEADLINE_S,
              "the backlog to flow", lab.postfix.log.tail)
+    begun = _begun(server, submissions)
     forcetls.add_row(domain, "encrypt")
     gate.let(BACKLOG)
-    return submissions[-1]
+    return next(submission for submission in reversed(submissions) if submission not in begun)
 
 
-def _waits_at_end_of_data(server: PartnerServer, submissions: list[Submission]) -> bool:
+def _begun(server: PartnerServer, submissions: list[Submission]) -> list[Submission]:
+    """Those that the server has been told, wholly or in part."""
     seen = server.clear_bytes()
-    return all(submission.token in seen for submission in submissions)
+    return [submission for submission in submissions if submission.token in seen]
 
 
 def after_a_delivery_by_another_name(lab: Lab, forcetls: Forcetls, case: Case) -> Submission:

@@ -89,11 +89,13 @@ def make_case(lab: Lab, bypass: Bypass) -> Case:
     """Starts the servers that a bypass needs."""
     number = next(_numbers)
     partner = lab.partners.add(bypass.partner, bypass.domain or None)
+    lab.dns.add_mx(f"sub.{partner.domain}", f"mx1.{partner.domain}")
     names = {"number": str(number), "domain": partner.domain, "DOMAIN": partner.domain.upper(),
              "mx": f"mx1.{partner.domain}", "mx_address": partner.server.address if partner.servers else "",
              "relay": f"{RELAY_PREFIX}{number}.isp.example", "other": "", "sender": f"alice+{number}@ours.example",
-             "config": str(lab.postfix.etc)}
-    servers = {"partner": server for server in partner.servers[:1]}
+             "config": str(lab.postfix.etc), "ca": str(lab.pki.trusted.cert_file),
+             "digest": partner.certificate.digest if partner.certificate else ""}
+    servers = dict(zip(("partner", "second"), partner.servers))
     texts = " ".join(bypass.texts())
     if "{relay}" in texts:
         behaviour, _ = lab.partners.behaviour(bypass.other, names["relay"])
@@ -153,7 +155,7 @@ def hand_in(lab: Lab, forcetls: Forcetls, cases: list[Case]) -> list[Submission]
 
 def fate(lab: Lab, case: Case, submission: Submission) -> str:
     """What became of a message: who took it and how ("partner CLEAR", "relay TLSv1.3"), and how it ended otherwise."""
-    words = {f"refused {reply.code}" for reply in (*submission.replies.values(), submission.end_of_data)
+    words = {f"refused {reply.code}" for reply in (submission.mail, *submission.replies.values(), submission.end_of_data)
              if reply and not reply.accepted}
     if submission.queue_id:
         outcome = lab.outcome(submission, deadline_s=DEADLINE_S)

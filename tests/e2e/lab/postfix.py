@@ -140,6 +140,12 @@ class Postfix:
         """Sets one -o option of a master.cf entry named as "smtp/inet"."""
         self._postconf("-P", f"{service}/{parameter}={value}")
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor number of the release."""
+        major, minor = self.get("mail_version").split(".")[:2]
+        return int(major), int(minor)
+
     def apply_main_cf(self, snippet: Path) -> None:
         """Puts every `name = value` of the snippet into main.cf, as an administrator would (no reload)."""
         self.set(**read_main_cf(snippet))
