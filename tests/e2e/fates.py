@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lab.lab import Lab
+from lab.maillog import MailLog
 from lab.partner import PartnerServer
 from lab.smtp_client import Submission
 
@@ -19,15 +19,16 @@ class Fate:
     went: str = ""
 
 
-def settle(lab: Lab, submission: Submission, recipients: list[str]) -> None:
+def settle(log: MailLog, submission: Submission, recipients: list[str]) -> None:
     """Waits until each recipient that was accepted has an outcome."""
     for recipient in recipients:
         reply = submission.replies.get(recipient)
         if not reply or reply.accepted:
-            lab.outcome(submission, recipient)
+            log.wait_for_outcome(submission.queue_id, recipient)
 
 
-def fates_of(lab: Lab, servers: list[PartnerServer], submission: Submission, recipients: list[str]) -> list[Fate]:
+def fates_of(
+        log: MailLog, servers: list[PartnerServer], submission: Submission, recipients: list[str]) -> list[Fate]:
     """One for each recipient, and one for the bounce if there was one. `servers` may have taken the message."""
     fates = []
     for recipient in recipients:
@@ -36,12 +37,12 @@ def fates_of(lab: Lab, servers: list[PartnerServer], submission: Submission, rec
         if reply and not reply.accepted:
             fates.append(Fate(recipient, code))
             continue
-        outcome = lab.outcome(submission, recipient)
+        outcome = log.wait_for_outcome(submission.queue_id, recipient)
         went = _how_it_went(servers, submission.token, outcome.recipient)
         fates.append(Fate(recipient, code, outcome.status, outcome.dsn, outcome.relay, went))
     if any(fate.status == "bounced" for fate in fates):
-        bounce_id = lab.postfix.log.wait_for_notification(submission.queue_id)
-        outcome = lab.postfix.log.wait_for_outcome(bounce_id)
+        bounce_id = log.wait_for_notification(submission.queue_id)
+        outcome = log.wait_for_outcome(bounce_id)
         went = _how_it_went(servers, submission.message.message_id.encode(), outcome.recipient)
         fates.append(Fate(f"bounce to {outcome.recipient}", None, outcome.status, outcome.dsn, outcome.relay, went))
     return fates

@@ -149,8 +149,6 @@ def queued_with_a_filter(lab: Lab, forcetls: Forcetls, case: Case) -> Submission
 
 
 def _wait_until_deferred(lab: Lab, submission: Submission) -> None:
-    """Until the message lies in the deferred queue, where it can be tried again (the log is a little ahead of that)."""
+    """Until the message lies in the deferred queue, where it can be tried again."""
     assert lab.outcome(submission).status == "deferred"
-    wait_for(lambda: ("deferred", submission.queue_id) in {(one["queue_name"], one["queue_id"])
-                                                          for one in lab.postfix.queue()},
-             DEADLINE_S, "the message to be deferred", lab.postfix.log.tail)
+    lab.postfix.wait_until_nothing_is_active()

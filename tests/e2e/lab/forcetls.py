@@ -4,6 +4,7 @@ Binaries come from the build directory that FORCETLS_BUILD names (default: build
 """
 
 import grp
+import json
 import os
 import shutil
 import signal
@@ -114,7 +115,7 @@ class Forcetls:
     """policy.db, the daemons and the administrator's commands, beside one Postfix instance."""
 
     def __init__(self, directory: Path, postfix: Postfix) -> None:
-        self._postfix = postfix
+        self.postfix = postfix
         self._programs = directory / "bin"
         self._programs.mkdir(parents=True)
         directory.chmod(0o755)
@@ -164,6 +165,21 @@ class Forcetls:
         """Runs the administrator's command `forcetls`, as root; exit status, stdout and stderr."""
         return subprocess.run([str(self._programs / "forcetls"), *arguments], input=user_input, capture_output=True,
                               text=True, errors="replace", check=False)
+
+    def setup(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs `forcetls setup` on the instance; it must succeed."""
+        result = self.ctl("setup", "--config-dir", str(self.postfix.etc), "--policy-db", str(self.policy_db), *arguments)
+        if result.returncode != 0:
+            raise ForcetlsError(f"forcetls setup: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        self.postfix.cool_configuration()
+        return result
+
+    def doctor(self) -> list[dict[str, str]]:
+        """The findings of `forcetls doctor` on the instance."""
+        result = self.ctl("doctor", "--json", "--config-dir", str(self.postfix.etc), "--policy-db", str(self.policy_db))
+        if result.returncode not in (0, 1, 2):
+            raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        return json.loads(result.stdout)["findings"]
 
     def policy(self, sql: str) -> tuple[int, str]:
         """Runs SQL on policy.db in the stock sqlite3 shell, as an administrator would: (exit status, stderr)."""
@@ -236,8 +252,8 @@ class Forcetls:
         snippet = MAIN_CF_SNIPPET.read_text("utf-8")
         for table in MAIN_CF_SNIPPET.parent.iterdir():
             if f"$config_directory/{table.name}" in snippet:
-                shutil.copy(table, self._postfix.etc / table.name)
-        self._postfix.apply_main_cf(MAIN_CF_SNIPPET)
+                shutil.copy(table, self.postfix.etc / table.name)
+        self.postfix.apply_main_cf(MAIN_CF_SNIPPET)
 
     def _policyd_answers(self) -> bool:
         self.policyd.check_running()
