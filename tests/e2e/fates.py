@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lab.maillog import MailLog
 from lab.partner import PartnerServer
-from lab.smtp_client import Submission
+from lab.smtp_client import Reply, Submission
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Fate:
 def settle(log: MailLog, submission: Submission, recipients: list[str]) -> None:
     """Waits until each recipient that was accepted has an outcome."""
     for recipient in recipients:
-        reply = submission.replies.get(recipient)
+        reply = _reply_to(submission, recipient)
         if not reply or reply.accepted:
             log.wait_for_outcome(submission.queue_id, recipient)
 
@@ -32,7 +32,7 @@ def fates_of(
     """One for each recipient, and one for the bounce if there was one. `servers` may have taken the message."""
     fates = []
     for recipient in recipients:
-        reply = submission.replies.get(recipient)
+        reply = _reply_to(submission, recipient)
         code = reply.code if reply else None
         if reply and not reply.accepted:
             fates.append(Fate(recipient, code))
@@ -46,6 +46,11 @@ def fates_of(
         went = _how_it_went(servers, submission.message.message_id.encode(), outcome.recipient)
         fates.append(Fate(f"bounce to {outcome.recipient}", None, outcome.status, outcome.dsn, outcome.relay, went))
     return fates
+
+
+def _reply_to(submission: Submission, recipient: str) -> Reply | None:
+    """What smtpd said to the recipient, or to MAIL if there was an end to it; None for sendmail(1)."""
+    return submission.replies.get(recipient, submission.mail)
 
 
 def _how_it_went(servers: list[PartnerServer], token: bytes, recipient: str) -> str:
