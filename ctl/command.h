@@ -12,6 +12,7 @@ namespace forcetls {
 
 /// Exit statuses that scripts may rely on (sysexits(3)).
 constexpr int kExitNotForced = 1;
+constexpr int kExitChangesToApply = 1;
 
 /// The exit status that tells a script what kind of failure this is.
 constexpr int exit_status_of(ErrorCode code) {
@@ -30,6 +31,8 @@ constexpr int exit_status_of(ErrorCode code) {
     case ErrorCode::WrongSchema:
     case ErrorCode::Corrupt:
       return EX_CONFIG;
+    case ErrorCode::Denied:
+      return EX_NOPERM;
     case ErrorCode::System:
       return EX_OSERR;
   }
@@ -42,10 +45,20 @@ struct CheckOptions {
   bool must_be_forced = false;
 };
 
+struct SetupOptions {
+  std::string config_dir;  ///< empty: the one that postconf names
+  bool apply = false;
+  bool undo = false;
+  bool bounce_bodies = false;
+};
+
 /// forcetls init: creates the policy database, or migrates an older one.
 int run_init(const Config& config);
 
 /// forcetls check: which row decides for a domain, address or next hop, and what Postfix is told.
 int run_check(const Config& config, const CheckOptions& options);
+
+/// forcetls setup: shows, makes or takes back the changes that Postfix needs.
+int run_setup(const Config& config, const SetupOptions& options);
 
 }  // namespace forcetls

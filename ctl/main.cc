@@ -16,15 +16,22 @@ Examples:
   forcetls check someone@bank.example
   forcetls check --json '[relay.example]:587'
   forcetls check --forced bank.example && echo "mail for bank.example never leaves in clear"
+  forcetls setup                           # what Postfix's configuration needs; changes nothing
+  forcetls setup --apply                   # makes those changes, with a backup
+  forcetls setup --undo                    # main.cf and master.cf as they were, byte for byte
+  forcetls setup --config-dir /etc/postfix-out --apply
 
-Exit status: 0 done, 1 not forced (check --forced), 64 wrong use, 65 not a domain, address or
-next hop, 66 no such database, 71 it cannot be read or written, 75 try again (a name that cannot be converted: Postfix is told to
-wait too), 78 not a policy database of this version.
+Exit status: 0 done, 1 not forced (check --forced) or there are changes to apply (setup), 64 wrong
+use, 65 not a domain, address or next hop, 66 no such database or Postfix instance, 71 it cannot be
+read or written, 75 try again (a name that cannot be converted: Postfix is told to wait too; setup:
+the daemons do not answer Postfix), 77 not permitted, 78 not a policy database of this version, or a
+Postfix configuration that is broken or was changed since.
 )help";
 
 struct Flags {
   CommonFlags common;
   CheckOptions check;
+  SetupOptions setup;
 };
 
 CLI::App& define_init(CLI::App& app, Flags& flags) {
@@ -46,6 +53,23 @@ CLI::App& define_check(CLI::App& app, Flags& flags) {
   return command;
 }
 
+CLI::App& define_setup(CLI::App& app, Flags& flags) {
+  CLI::App& command = *app.add_subcommand(
+      "setup",
+      "Show what Postfix's configuration needs; --apply makes the changes, --undo takes "
+      "them back");
+  define_files(command, flags.common);
+  SetupOptions& setup = flags.setup;
+  command.add_option("--config-dir", setup.config_dir,
+                     "Directory of main.cf, for another instance than the host's own");
+  CLI::Option* apply = command.add_flag("--apply", setup.apply, "Make the changes");
+  command.add_flag("--undo", setup.undo, "Put main.cf and master.cf back as they were")
+      ->excludes(apply);
+  command.add_flag("--bounce-bodies", setup.bounce_bodies,
+                   "Leave bounces with the text of the message in them");
+  return command;
+}
+
 int run(int argc, const char* const* argv) {
   CLI::App app("Forced TLS per partner: looks after the policy that Postfix asks for.", "forcetls");
   app.set_version_flag("--version", "forcetls " FORCETLS_VERSION);
@@ -54,9 +78,12 @@ int run(int argc, const char* const* argv) {
   Flags flags;
   const CLI::App& init = define_init(app, flags);
   define_check(app, flags);
+  const CLI::App& setup = define_setup(app, flags);
   if (const auto done = parse(app, argc, argv)) return *done;
   const Config config = read_settings(flags.common);
-  return init.parsed() ? run_init(config) : run_check(config, flags.check);
+  if (init.parsed()) return run_init(config);
+  if (setup.parsed()) return run_setup(config, flags.setup);
+  return run_check(config, flags.check);
 }
 
 }  // namespace

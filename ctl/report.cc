@@ -17,9 +17,9 @@ Result<NextHopKey> key_asked_for(const std::string& asked) {
   return key;
 }
 
-void take_rule(Report& report, const Finding& finding) {
+void take_rule(Report& report, const Finding& finding, const Floor& floor) {
   const Rule& rule = *finding.rule;
-  const Requirement requirement = outbound_requirement(rule, finding.cap);
+  const Requirement requirement = outbound_requirement(rule, finding.cap, floor);
   report.row = rule.key;
   report.written = rule.outbound.level;
   report.cap = finding.cap;
@@ -99,7 +99,7 @@ Result<Report> make_report(const RuleStore& store, const std::string& asked, Tim
     report.test_level = finding.tested->outbound.level;
   }
   if (finding.rule) {
-    take_rule(report, finding);
+    take_rule(report, finding, store.settings().floor);
   } else if (const auto requirement = default_requirement(store.settings(), *key)) {
     report.level = requirement->level;
     report.map = "default";

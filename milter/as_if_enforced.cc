@@ -16,4 +16,11 @@ const Settings& AsIfEnforced::settings() const { return policy_.settings(); }
 
 bool AsIfEnforced::empty() const { return policy_.empty(); }
 
+void AsIfEnforced::for_each_rule(const std::function<void(const Rule&)>& visit) const {
+  policy_.for_each_rule([&visit](Rule rule) {
+    if (rule.mode == Mode::Test) rule.mode = Mode::Enforce;
+    visit(rule);
+  });
+}
+
 }  // namespace forcetls

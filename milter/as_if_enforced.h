@@ -15,6 +15,7 @@ class AsIfEnforced final : public RuleStore {
   std::optional<Level> active_cap(std::string_view key, TimePoint now) const override;
   const Settings& settings() const override;
   bool empty() const override;
+  void for_each_rule(const std::function<void(const Rule&)>& visit) const override;
 
  private:
   const RuleStore& policy_;

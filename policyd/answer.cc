@@ -8,14 +8,15 @@ namespace {
 
 using Answer = std::optional<Requirement> (*)(const RuleStore&, const NextHopKey&, const Finding&);
 
-std::optional<Requirement> of_row(const RuleStore&, const NextHopKey&, const Finding& finding) {
+std::optional<Requirement> of_row(const RuleStore& store, const NextHopKey&,
+                                  const Finding& finding) {
   if (!finding.rule) return std::nullopt;
-  return outbound_requirement(*finding.rule, finding.cap);
+  return outbound_requirement(*finding.rule, finding.cap, store.settings().floor);
 }
 
 std::optional<Requirement> of_row_or_settings(const RuleStore& store, const NextHopKey& key,
                                               const Finding& finding) {
-  if (finding.rule) return outbound_requirement(*finding.rule, finding.cap);
+  if (const auto requirement = of_row(store, key, finding)) return requirement;
   return default_requirement(store.settings(), key);
 }
 

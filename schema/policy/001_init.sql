@@ -148,6 +148,12 @@ INSERT INTO setting (name, value, description) VALUES
     || 'reject where the MTA would obey it, else ignore; reject; tempfail; ignore'),
   ('early_tempfail', 'on', 'Refuse at RCPT when a fresh check says that the partner cannot meet '
     || 'its requirement: on, off. Takes effect with forcetls-monitor: not used by this release'),
+  ('floor_exclude', '', 'Ciphers that main.cf excludes everywhere, as OpenSSL names them, separated '
+    || 'by colons: added to exclude of every forced row. forcetls setup records it'),
+  ('floor_min_protocol', '', 'Lowest protocol that main.cf allows where TLS is forced: empty = no '
+    || 'floor, TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. forcetls setup records it'),
+  ('floor_ciphers', '', 'Cipher grade that main.cf asks for where TLS is forced: empty = no floor, '
+    || 'medium, high. forcetls setup records it'),
   ('forward_level', 'may', 'Level of TLS-only forwards: may, encrypt. Takes effect with the '
     || 'sender map: not used by this release');
 

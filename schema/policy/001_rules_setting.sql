@@ -37,6 +37,17 @@ CREATE TRIGGER setting_update BEFORE UPDATE ON setting BEGIN
       RAISE(ABORT, 'value of early_tempfail must be on or off') END
     WHEN 'forward_level' THEN CASE WHEN NEW.value NOT IN ('may', 'encrypt') THEN
       RAISE(ABORT, 'value of forward_level must be may or encrypt') END
+    WHEN 'floor_min_protocol' THEN
+      CASE WHEN NEW.value NOT IN ('', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3') THEN
+        RAISE(ABORT, 'value of floor_min_protocol must be TLSv1, TLSv1.1, TLSv1.2, TLSv1.3 or empty') END
+    WHEN 'floor_ciphers' THEN CASE WHEN NEW.value NOT IN ('', 'medium', 'high') THEN
+      RAISE(ABORT, 'value of floor_ciphers must be medium, high or empty') END
+    WHEN 'floor_exclude' THEN CASE
+      WHEN instr(NEW.value, char(0)) OR NEW.value GLOB '*[^A-Za-z0-9_:+-]*'
+        OR (NEW.value <> '' AND ':' || NEW.value || ':' GLOB '*::*')
+        OR ':' || NEW.value GLOB '*:[+-]*' OR length(NEW.value) > 1000 THEN
+        RAISE(ABORT, 'value of floor_exclude must be OpenSSL cipher names separated by : without blanks, 1000 characters at most, as 3DES:aNULL, or empty')
+      END
     WHEN 'trusted_clients' THEN CASE
       WHEN instr(NEW.value, char(0)) OR NEW.value GLOB '*[^0-9a-f.:/ ]*' THEN
         RAISE(ABORT, 'value of trusted_clients takes addresses and networks only, separated by one blank, as 127.0.0.0/8 ::1/128 10.0.0.0/8')

@@ -19,7 +19,8 @@ enum class ErrorCode {
   NotOurs,        ///< a file, but not a forcetls database
   WrongSchema,    ///< a forcetls database of an older or newer schema
   Corrupt,        ///< a forcetls database whose content is damaged or breaks a rule
-  System,         ///< the operating system refused
+  Denied,         ///< the operating system does not permit it
+  System,         ///< the operating system failed
 };
 
 struct Error {

@@ -1,5 +1,6 @@
 #include "shared/core/policy.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -76,6 +77,24 @@ std::vector<std::string> blank_separated(std::string_view text) {
   return items;
 }
 
+/// As `assign`, where the empty text stands for `lowest`.
+template <class Enum, std::size_t N>
+bool assign_floor(Enum& target, const Words<Enum, N>& words, std::string_view text, Enum lowest) {
+  if (!text.empty()) return assign(target, words, text);
+  target = lowest;
+  return true;
+}
+
+/// Anything but such names would make Postfix misread the whole policy.
+bool assign_ciphers(std::string& target, std::string_view text) {
+  const bool names = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           std::string_view("_:+-").find(c) != std::string_view::npos;
+  });
+  if (names) target = text;
+  return names;
+}
+
 bool assign_networks(std::vector<Network>& target, std::string_view text) {
   std::vector<Network> networks;
   for (const auto& item : blank_separated(text)) {
@@ -112,6 +131,11 @@ bool Settings::set(std::string_view name, std::string_view value) {
   if (name == "unlisted_relay") return assign(unlisted_relay, kUnlistedRelay, value);
   if (name == "clear_submission") return assign(clear_submission, kClearSubmission, value);
   if (name == "tls_required_header") return assign(tls_required_header, kTlsRequiredHeader, value);
+  if (name == "floor_exclude") return assign_ciphers(floor.exclude, value);
+  if (name == "floor_min_protocol")
+    return assign_floor(floor.min_protocol, kProtocols, value, Protocol::Tls10);
+  if (name == "floor_ciphers")
+    return assign_floor(floor.ciphers, kGrades, value, CipherGrade::Medium);
   if (name == "trusted_clients") return assign_networks(trusted_clients, value);
   if (name == "own_domains") own_domains = blank_separated(value);
   if (name == "enforcing_transports") enforcing_transports = blank_separated(value);

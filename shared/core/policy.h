@@ -45,8 +45,9 @@ struct Requirement {
   std::string_view match{};  ///< names a:b, or digests x|y at fingerprint
   Protocol min_protocol = Protocol::Tls12;
   CipherGrade ciphers = CipherGrade::High;
-  std::string_view exclude{};  ///< cipher names a:b
-  std::string_view tafile{};   ///< path below the MTA's queue directory
+  std::string_view exclude{};       ///< cipher names a:b
+  std::string_view tafile{};        ///< path below the MTA's queue directory
+  std::string_view site_exclude{};  ///< further cipher names, of Floor; some may be in exclude too
 
   bool operator==(const Requirement&) const = default;
 };
@@ -104,6 +105,17 @@ enum class UnlistedRelay : std::uint8_t { Unset, Encrypt };
 enum class ClearSubmission : std::uint8_t { Tempfail, Accept };
 enum class TlsRequiredHeader : std::uint8_t { Auto, Reject, Tempfail, Ignore };
 
+/// What the MTA's own configuration demands of every forced connection. Our answers replace its
+/// values, so they keep to these: setup records them (postfix: smtp_tls_mandatory_ciphers ...). The
+/// defaults demand nothing.
+struct Floor {
+  std::string exclude;  ///< cipher names a:b
+  Protocol min_protocol = Protocol::Tls10;
+  CipherGrade ciphers = CipherGrade::Medium;
+
+  bool operator==(const Floor&) const = default;
+};
+
 /// The table `setting`. The defaults here are the table's.
 struct Settings {
   DefaultOutbound default_outbound = DefaultOutbound::Unset;
@@ -113,6 +125,7 @@ struct Settings {
   std::vector<Network> trusted_clients;
   std::vector<std::string> own_domains;  ///< lower-case A-labels; ".example" covers sub-domains
   std::vector<std::string> enforcing_transports;
+  Floor floor;
 
   /// Takes one row of the table. False: the value is not one that this setting can have. A name
   /// that this program has no use for is taken (other programs have), and changes nothing.

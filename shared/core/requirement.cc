@@ -1,5 +1,7 @@
 #include "shared/core/requirement.h"
 
+#include <algorithm>
+
 namespace forcetls {
 namespace {
 
@@ -80,11 +82,19 @@ InboundLevel capped(InboundLevel level, std::optional<Level> cap) {
   return *cap == Level::May ? InboundLevel::May : InboundLevel::Encrypt;
 }
 
-Requirement outbound_requirement(const Rule& rule, std::optional<Level> cap) {
+Requirement raised_to(Requirement requirement, const Floor& floor) {
+  if (!is_forced(requirement.level)) return requirement;
+  requirement.min_protocol = std::max(requirement.min_protocol, floor.min_protocol);
+  requirement.ciphers = std::max(requirement.ciphers, floor.ciphers);
+  requirement.site_exclude = floor.exclude;
+  return requirement;
+}
+
+Requirement outbound_requirement(const Rule& rule, std::optional<Level> cap, const Floor& floor) {
   Requirement requirement = rule.outbound;
   requirement.level = capped(rule.outbound.level, cap);
   if (requirement.level != rule.outbound.level) requirement.match = requirement.tafile = {};
-  return requirement;
+  return raised_to(requirement, floor);
 }
 
 InboundRequirement inbound_requirement(const Rule& rule, std::optional<Level> cap) {
@@ -95,7 +105,7 @@ InboundRequirement inbound_requirement(const Rule& rule, std::optional<Level> ca
 }
 
 std::optional<Requirement> default_requirement(const Settings& settings, const NextHopKey& key) {
-  const Requirement encrypt{.level = Level::Encrypt};
+  const Requirement encrypt = raised_to({.level = Level::Encrypt}, settings.floor);
   switch (key.kind) {
     case KeyKind::LocalPath:
       return std::nullopt;
@@ -114,7 +124,7 @@ std::optional<Requirement> default_requirement(const Settings& settings, const N
 std::optional<Requirement> effective_requirement(const RuleStore& store, const NextHopKey& key,
                                                  TimePoint now) {
   const Finding finding = find_policy(store, key, now);
-  if (finding.rule) return outbound_requirement(*finding.rule, finding.cap);
+  if (finding.rule) return outbound_requirement(*finding.rule, finding.cap, store.settings().floor);
   return default_requirement(store.settings(), key);
 }
 

@@ -31,9 +31,14 @@ Finding find_exact_policy(const RuleStore& store, const NextHopKey& key, TimePoi
 Level capped(Level level, std::optional<Level> cap);
 InboundLevel capped(InboundLevel level, std::optional<Level> cap);
 
+/// The requirement, at a forced level raised to what `floor` demands: the higher protocol, the
+/// higher grade, the exclusions of both. The result borrows from `floor` too.
+Requirement raised_to(Requirement requirement, const Floor& floor);
+
 /// What mail to the row's domain must have while `cap` is in force. A lowered level keeps the
-/// protocol, grade and exclusions, and loses the names and the trust anchor.
-Requirement outbound_requirement(const Rule& rule, std::optional<Level> cap);
+/// protocol, grade and exclusions, and loses the names and the trust anchor. Nothing goes below
+/// `floor`; the result borrows from it.
+Requirement outbound_requirement(const Rule& rule, std::optional<Level> cap, const Floor& floor);
 InboundRequirement inbound_requirement(const Rule& rule, std::optional<Level> cap);
 
 /// What `default_outbound` and `unlisted_relay` demand for a key that no row decides; nothing
@@ -41,12 +46,13 @@ InboundRequirement inbound_requirement(const Rule& rule, std::optional<Level> ca
 std::optional<Requirement> default_requirement(const Settings& settings, const NextHopKey& key);
 
 /// What Postfix will be told for `key` by all our maps together: a row, else the defaults, else
-/// nothing (the MTA's own level).
+/// nothing (the MTA's own level). Views borrow from the store.
 std::optional<Requirement> effective_requirement(const RuleStore& store, const NextHopKey& key,
                                                  TimePoint now);
 
 /// True if a hop held to `hop` keeps what `wanted` demands, so that mail may go by way of it.
-/// secure, fingerprint and dane-only each prove who the next hop is, so each stands for the others.
+/// Exclusions of single ciphers are not compared. secure, fingerprint and dane-only each prove who
+/// the next hop is, so each stands for the others.
 bool satisfies(const std::optional<Requirement>& hop, const Requirement& wanted);
 
 /// [127.0.0.1], [::1]:10025, localhost:24 ...: mail there does not leave the host.

@@ -1,6 +1,7 @@
 // The seam between the decisions and the database: the policy as it was at one commit.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -19,6 +20,8 @@ class RuleStore {
   virtual const Settings& settings() const = 0;
   /// True if there is no row at all: then nothing that the programs do may change a message's fate.
   virtual bool empty() const = 0;
+  /// Calls `visit` once for each row that find_rule would give, in no order.
+  virtual void for_each_rule(const std::function<void(const Rule&)>& visit) const = 0;
 };
 
 }  // namespace forcetls

@@ -102,7 +102,8 @@ std::optional<Forced> forced_rule(const RuleStore& store, const NextHopKey& reci
                                   TimePoint now) {
   const Finding finding = find_policy(store, recipient, now);
   if (!finding.rule) return std::nullopt;
-  const Requirement requirement = outbound_requirement(*finding.rule, finding.cap);
+  const Requirement requirement =
+      outbound_requirement(*finding.rule, finding.cap, store.settings().floor);
   if (!is_forced(requirement.level)) return std::nullopt;
   return Forced{*finding.rule, requirement};
 }

@@ -40,29 +40,37 @@ void TextArena::finish() {
   seen_ = {};
 }
 
+Rule Snapshot::rule_of(const Row& row) const {
+  const Demand& demand = demands_[row.demand];
+  return {.key = key_of(row),
+          .mode = demand.mode,
+          .outbound = {.level = demand.level,
+                       .match = texts_.at(demand.match),
+                       .min_protocol = demand.outbound_protocol,
+                       .ciphers = demand.ciphers,
+                       .exclude = texts_.at(demand.exclude),
+                       .tafile = texts_.at(demand.tafile)},
+          .inbound = {.level = demand.inbound,
+                      .match = texts_.at(demand.inbound_match),
+                      .min_protocol = demand.inbound_protocol,
+                      .min_bits = demand.min_bits},
+          .on_failure = demand.on_failure,
+          .fallback = texts_.at(demand.fallback)};
+}
+
 std::optional<Rule> Snapshot::find_rule(std::string_view key) const {
   if (slots_.empty()) return std::nullopt;
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t slot = hash_of(key) & mask; slots_[slot] != 0; slot = (slot + 1) & mask) {
     const Row& row = rows_[slots_[slot] - 1];
     if (key_of(row) != key) continue;
-    const Demand& demand = demands_[row.demand];
-    return Rule{.key = key_of(row),
-                .mode = demand.mode,
-                .outbound = {.level = demand.level,
-                             .match = texts_.at(demand.match),
-                             .min_protocol = demand.outbound_protocol,
-                             .ciphers = demand.ciphers,
-                             .exclude = texts_.at(demand.exclude),
-                             .tafile = texts_.at(demand.tafile)},
-                .inbound = {.level = demand.inbound,
-                            .match = texts_.at(demand.inbound_match),
-                            .min_protocol = demand.inbound_protocol,
-                            .min_bits = demand.min_bits},
-                .on_failure = demand.on_failure,
-                .fallback = texts_.at(demand.fallback)};
+    return rule_of(row);
   }
   return std::nullopt;
+}
+
+void Snapshot::for_each_rule(const std::function<void(const Rule&)>& visit) const {
+  for (const Row& row : rows_) visit(rule_of(row));
 }
 
 std::optional<Level> Snapshot::active_cap(std::string_view key, TimePoint now) const {

@@ -49,6 +49,7 @@ class Snapshot final : public RuleStore {
   std::optional<Level> active_cap(std::string_view key, TimePoint now) const override;
   const Settings& settings() const override { return settings_; }
   bool empty() const override { return rows_.empty(); }
+  void for_each_rule(const std::function<void(const Rule&)>& visit) const override;
   std::size_t size() const { return rows_.size(); }
 
  private:
@@ -76,6 +77,7 @@ class Snapshot final : public RuleStore {
     TimePoint starts_at, ends_at;
   };
 
+  Rule rule_of(const Row& row) const;
   std::string_view key_of(const Row& row) const {
     return texts_.at({row.key_offset, row.key_size});
   }

@@ -1,5 +1,7 @@
 #include "shared/mta/postfix_policy.h"
 
+#include <algorithm>
+
 namespace forcetls {
 namespace {
 
@@ -30,15 +32,36 @@ std::string_view match_of(const Requirement& requirement) {
   return requirement.match;
 }
 
+/// True if `name` is one of the names in `list` (a:b).
+bool lists(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    const std::string_view item = list.substr(0, list.find(':'));
+    if (item == name) return true;
+    list.remove_prefix(std::min(item.size() + 1, list.size()));
+  }
+  return false;
+}
+
+/// Appends the names of `list` that are not in `text` from `begin` on.
+void append_missing(std::string& text, std::size_t begin, std::string_view list) {
+  while (!list.empty()) {
+    const std::string_view name = list.substr(0, list.find(':'));
+    list.remove_prefix(std::min(name.size() + 1, list.size()));
+    if (name.empty() || lists(std::string_view(text).substr(begin), name)) continue;
+    if (text.size() > begin) text += ':';
+    text += name;
+  }
+}
+
 void append_exclusions(std::string& text, const Requirement& requirement) {
   // Anonymous ciphers would pass for encryption; the levels that look at a certificate exclude
   // them by themselves.
-  const bool anonymous = requirement.level == Level::Encrypt;
-  if (!anonymous && requirement.exclude.empty()) return;
+  const std::string_view always = requirement.level == Level::Encrypt ? "aNULL" : "";
+  if (always.empty() && requirement.exclude.empty() && requirement.site_exclude.empty()) return;
   text += " exclude=";
-  if (anonymous) text += "aNULL";
-  if (anonymous && !requirement.exclude.empty()) text += ':';
-  text += requirement.exclude;
+  const std::size_t begin = text.size();
+  for (const std::string_view list : {always, requirement.exclude, requirement.site_exclude})
+    append_missing(text, begin, list);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -82,6 +83,10 @@ class FakeRuleStore : public RuleStore {
 
   const Settings& settings() const override { return settings_; }
   bool empty() const override { return rules_.empty(); }
+  void for_each_rule(const std::function<void(const Rule&)>& visit) const override {
+    for (const FakeRule& rule : rules_)
+      if (rule.mode != Mode::Off) visit(as_rule(rule));
+  }
 
  protected:
   static Rule as_rule(const FakeRule& rule) {

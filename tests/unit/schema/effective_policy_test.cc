@@ -118,6 +118,47 @@ TEST_CASE("effective_policy: of overlapping suspensions the stricter counts", "[
   CHECK(outbound() == "secure");
 }
 
+TEST_CASE("effective_policy: floors raise what is forced, as the pure function does", "[schema]") {
+  const std::string outbound = GENERATE("none", "may", "dane", "encrypt", "dane-only", "secure");
+  const std::string floor_protocol = GENERATE("", "TLSv1.1", "TLSv1.3");
+  const std::string floor_ciphers = GENERATE("", "medium", "high");
+  const auto [exclude, floor_exclude, united] =
+      GENERATE(table<std::string, std::string, std::string>({
+          {"", "", "-"},
+          {"3DES", "", "3DES"},
+          {"", "RC4:aNULL", "RC4:aNULL"},
+          {"3DES:RC4", "aNULL:RC4:DES:3DES", "3DES:RC4:aNULL:DES"},
+      }));
+  INFO(outbound << " '" << floor_protocol << "' '" << floor_ciphers << "' '" << floor_exclude
+                << "'");
+  PolicyDatabase policy;
+  policy.must(
+      "INSERT INTO domain_policy(domain, outbound, ciphers, exclude) VALUES "
+      "('bank.example', '" +
+      outbound + "', 'medium', nullif('" + exclude + "', ''))");
+  const auto set = [&](const std::string& name, const std::string& value) {
+    policy.must("UPDATE setting SET value = '" + value + "' WHERE name = '" + name + "'");
+  };
+  set("floor_min_protocol", floor_protocol);
+  set("floor_ciphers", floor_ciphers);
+  set("floor_exclude", floor_exclude);
+  Settings settings;
+  REQUIRE(settings.set("floor_min_protocol", floor_protocol));
+  REQUIRE(settings.set("floor_ciphers", floor_ciphers));
+  REQUIRE(settings.set("floor_exclude", floor_exclude));
+
+  const Rule rule{.outbound = {.level = level_from(outbound).value(),
+                               .ciphers = CipherGrade::Medium,
+                               .exclude = exclude}};
+  const Requirement pure = outbound_requirement(rule, std::nullopt, settings.floor);
+  CHECK(policy.value("SELECT min_protocol FROM effective_policy") == to_text(pure.min_protocol));
+  CHECK(policy.value("SELECT ciphers FROM effective_policy") == to_text(pure.ciphers));
+  CHECK(policy.value("SELECT exclude FROM effective_policy") == (is_forced(pure.level) ? united
+                                                                 : exclude.empty()     ? "-"
+                                                                                       : exclude));
+  CHECK(pure.site_exclude == (is_forced(pure.level) ? floor_exclude : ""));
+}
+
 TEST_CASE("effective_policy: says what is not in force, and why", "[schema]") {
   PolicyDatabase policy;
   insert(policy, "secure", "verify");

@@ -102,16 +102,16 @@ TEST_CASE("outbound_requirement: a lowered level loses names and anchor, keeps t
                                .ciphers = CipherGrade::Medium,
                                .exclude = "aNULL",
                                .tafile = "etc/bank.pem"}};
-  CHECK(outbound_requirement(rule, std::nullopt) == rule.outbound);
+  CHECK(outbound_requirement(rule, std::nullopt, Floor{}) == rule.outbound);
   const Requirement lowered{.level = Level::Encrypt,
                             .match = {},
                             .min_protocol = Protocol::Tls13,
                             .ciphers = CipherGrade::Medium,
                             .exclude = "aNULL",
                             .tafile = {}};
-  CHECK(outbound_requirement(rule, Level::Encrypt) == lowered);
-  CHECK(outbound_requirement(rule, Level::May).level == Level::May);
-  CHECK(outbound_requirement(rule, Level::May).match.empty());
+  CHECK(outbound_requirement(rule, Level::Encrypt, Floor{}) == lowered);
+  CHECK(outbound_requirement(rule, Level::May, Floor{}).level == Level::May);
+  CHECK(outbound_requirement(rule, Level::May, Floor{}).match.empty());
 }
 
 TEST_CASE("inbound_requirement: a lowered level loses the names, keeps protocol and bits",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "shared/core/next_hop_key.h"
+#include "shared/db/patched_policy.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
 
@@ -85,4 +86,32 @@ TEST_CASE("Snapshot: of overlapping suspensions the stricter is in force", "[db]
   CHECK(snapshot->active_cap("bank.example", at(60)) == Level::May);
   CHECK_FALSE(snapshot->active_cap("bank.example", at(100)));
   CHECK_FALSE(snapshot->active_cap("other.example", at(50)));
+}
+
+TEST_CASE("Snapshot: for_each_rule visits every row once", "[db][snapshot]") {
+  SnapshotBuilder builder;
+  REQUIRE(builder.add({.key = "a.example", .mode = Mode::Test}));
+  REQUIRE(builder.add({.key = "[b.example]:25", .outbound = {.level = Level::Secure}}));
+  const auto snapshot = builder.build();
+  std::vector<std::string> seen;
+  snapshot->for_each_rule([&](const Rule& rule) {
+    seen.push_back(fmt::format("{} {}", rule.key, to_text(rule.outbound.level)));
+  });
+  CHECK(seen == std::vector<std::string>{"a.example encrypt", "[b.example]:25 secure"});
+}
+
+TEST_CASE("PatchedPolicy: for_each_rule takes the changed keys from the patch", "[db][snapshot]") {
+  SnapshotBuilder base, patch;
+  for (const char* key : {"same.example", "changed.example", "deleted.example"})
+    REQUIRE(base.add({.key = key}));
+  REQUIRE(patch.add({.key = "changed.example", .outbound = {.level = Level::Secure}}));
+  REQUIRE(patch.add({.key = "new.example"}));
+  const PatchedPolicy policy(base.build(), patch.build(),
+                             {"changed.example", "deleted.example", "new.example"});
+  std::vector<std::string> seen;
+  policy.for_each_rule([&](const Rule& rule) {
+    seen.push_back(fmt::format("{} {}", rule.key, to_text(rule.outbound.level)));
+  });
+  CHECK(seen == std::vector<std::string>{"same.example encrypt", "changed.example secure",
+                                         "new.example encrypt"});
 }

@@ -1,0 +1,192 @@
+#include "ctl/setup_apply.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ctl/file_io.h"
+#include "ctl/live_check.h"
+#include "shared/base/subprocess.h"
+
+namespace forcetls {
+namespace {
+
+constexpr const char* kProbeKey = "forcetls-setup.invalid";
+
+/// The last line that Postfix printed says what is wrong.
+std::string last_line(std::string_view text) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  const auto newline = text.rfind('\n');
+  return std::string(newline == text.npos ? text : text.substr(newline + 1));
+}
+
+Result<void> run_postfix(const PostfixInstance& instance, const char* what, ErrorCode failure) {
+  const auto done = run_command({"postfix", "-c", instance.config_directory(), what});
+  if (!done) return fail(done.error());
+  if (done->status != 0)
+    return fail(failure, fmt::format("postfix {}: {}", what, last_line(done->err)));
+  return {};
+}
+
+Result<void> reload_if_running(const PostfixInstance& instance) {
+  if (!instance.is_running()) return {};
+  return run_postfix(instance, "reload", ErrorCode::System);
+}
+
+/// The answers that Postfix will get, asked for as it will ask.
+Result<void> check_answers(const PostfixInstance& instance, const std::string& mail_owner) {
+  if (auto live = check_live(instance.queue_directory(), mail_owner); !live) return live;
+  for (const std::string_view map : {kTlsMap, kLmtpMap, kDefaultMap})
+    if (const auto answer = instance.query(std::string(map), kProbeKey); !answer)
+      return fail(ErrorCode::Unavailable, answer.error().context);
+  return {};
+}
+
+Result<void> write_new_files(const std::vector<NewFile>& files) {
+  for (const NewFile& file : files) {
+    const auto slash = file.path.rfind('/');
+    if (auto made = make_directories(file.path.substr(0, slash), 0755); !made) return made;
+    if (auto done = replace_file(file.path, file.content, FileLook{}); !done) return done;
+  }
+  return {};
+}
+
+SettingTable settings_of(const SetupManifest& manifest, const SettingTable& now) {
+  SettingTable old;
+  for (const auto& [name, setting] : manifest.settings)
+    if (const auto found = now.find(name); found != now.end() && found->second == setting.after)
+      old[name] = setting.before;
+  return old;
+}
+
+/// What the manifest will say once the work is done.
+void record(SetupManifest& manifest, const SetupWork& work) {
+  for (const SettingChange& change : work.plan.settings) {
+    const auto now = work.settings_now.find(change.name);
+    const std::string before = now == work.settings_now.end() ? "" : now->second;
+    auto [entry, is_new] =
+        manifest.settings.try_emplace(change.name, SetupManifest::Setting{before, {}});
+    if (!is_new && entry->second.after != before) entry->second.before = before;
+    entry->second.after = change.value;
+  }
+  for (const NewFile& file : work.files)
+    if (std::find(manifest.created.begin(), manifest.created.end(), file.path) ==
+        manifest.created.end())
+      manifest.created.push_back(file.path);
+}
+
+Result<void> write_planned_settings(const Config& config, const SetupWork& work) {
+  if (work.plan.settings.empty()) return {};
+  SettingTable values;
+  for (const SettingChange& change : work.plan.settings) values[change.name] = change.value;
+  return write_settings(config.policy_db, values);
+}
+
+/// The backup to work with: the one that there is, if the files are still what it left.
+Result<SetupManifest> open_backup(const SetupBackup& backup, const SetupWork& work) {
+  if (!work.before) return backup.begin();
+  const auto changed = backup.changed_file(*work.before);
+  if (!changed) return fail(changed.error());
+  if (changed->empty()) return *work.before;
+  const auto aside = backup.put_aside();
+  if (!aside) return fail(aside.error());
+  fmt::print(
+      "{} was changed by hand since the last --apply: --undo will go back to what it is "
+      "now; the older backup is in {}\n",
+      *changed, *aside);
+  return backup.begin();
+}
+
+/// From the moment when something is touched; the caller undoes it if this fails.
+Result<void> carry_out(const Config& config, const PostfixInstance& instance,
+                       const SetupBackup& backup, const SetupWork& work) {
+  // Floors first: in this order no answer is ever weaker than main.cf's.
+  if (auto done = write_planned_settings(config, work); !done) return done;
+  if (auto done = write_new_files(work.files); !done) return done;
+  const auto now = read_config_texts(instance.config_directory());
+  if (!now) return fail(now.error());
+  if (*now != work.now)
+    return fail(ErrorCode::Busy,
+                instance.config_directory() +
+                    ": somebody changed main.cf or master.cf meanwhile: try again");
+  if (auto done = backup.replace(work.next); !done) return done;
+  if (auto done = run_postfix(instance, "check", ErrorCode::Malformed); !done) return done;
+  if (auto done = reload_if_running(instance); !done) return done;
+  return check_answers(instance, work.mail_owner);
+}
+
+bool is_one_of(const std::string& text, const std::string& a, const std::string& b) {
+  return text == a || text == b;
+}
+
+/// After a failure: what was there before this --apply. `earlier`: the manifest of the backup that
+/// was there already; nothing if this --apply made it.
+void put_back(const Config& config, const PostfixInstance& instance, const SetupBackup& backup,
+              const SetupWork& work, const std::optional<SetupManifest>& earlier) {
+  const auto now = read_config_texts(instance.config_directory());
+  const bool replaced = now && *now != work.now &&
+                        is_one_of(now->main_cf, work.now.main_cf, work.next.main_cf) &&
+                        is_one_of(now->master_cf, work.now.master_cf, work.next.master_cf);
+  if (replaced) {
+    static_cast<void>(earlier ? backup.replace(work.now) : backup.restore());
+    static_cast<void>(reload_if_running(instance));
+  }
+  SettingTable settings;
+  for (const SettingChange& change : work.plan.settings)
+    if (const auto old = work.settings_now.find(change.name); old != work.settings_now.end())
+      settings[change.name] = old->second;
+  if (!settings.empty()) static_cast<void>(write_settings(config.policy_db, settings));
+  if (earlier) {
+    static_cast<void>(backup.save(*earlier));
+    return;
+  }
+  for (const NewFile& file : work.files) static_cast<void>(remove_file(file.path));
+  static_cast<void>(backup.remove());
+}
+
+}  // namespace
+
+Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
+                         const SetupBackup& backup, const SetupWork& work) {
+  if (auto live = check_live(instance.queue_directory(), work.mail_owner); !live) return live;
+  auto manifest = open_backup(backup, work);
+  if (!manifest) return fail(std::move(manifest).error());
+  std::optional<SetupManifest> earlier;
+  if (!manifest->generations.empty()) earlier = *manifest;
+  record(*manifest, work);
+  if (auto done = backup.announce(*manifest, work.next); !done) return done;
+  if (const auto done = carry_out(config, instance, backup, work); !done) {
+    put_back(config, instance, backup, work, earlier);
+    Error error = done.error();
+    error.context += "; nothing was changed";
+    return fail(std::move(error));
+  }
+  return backup.finish(*manifest);
+}
+
+Result<bool> undo_setup(const Config& config, const PostfixInstance& instance,
+                        const SetupBackup& backup) {
+  const auto manifest = backup.manifest();
+  if (!manifest) return fail(manifest.error());
+  if (!*manifest) return false;
+  const auto changed = backup.changed_file(**manifest);
+  if (!changed) return fail(changed.error());
+  if (!changed->empty())
+    return fail(ErrorCode::Malformed,
+                fmt::format("{} was changed since forcetls setup --apply: undo that change, or "
+                            "take what you need from the backup in {} yourself",
+                            *changed, backup.directory()));
+  if (auto done = backup.restore(); !done) return fail(done.error());
+  if (auto done = reload_if_running(instance); !done) return fail(done.error());
+  for (const std::string& file : (*manifest)->created)
+    if (auto done = remove_file(file); !done) return fail(done.error());
+  // A policy that is gone or being written to needs no way back.
+  if (const auto now = read_settings(config.policy_db)) {
+    const SettingTable old = settings_of(**manifest, *now);
+    if (auto done = write_settings(config.policy_db, old); !done) return fail(done.error());
+  }
+  if (auto done = backup.remove(); !done) return fail(done.error());
+  return true;
+}
+
+}  // namespace forcetls

@@ -1,0 +1,121 @@
+// The next hops that a configuration names: Postfix asks for them instead of the recipient's
+// domain, so each needs a row of its own if mail for forced domains may go by way of it.
+#include <algorithm>
+#include <array>
+
+#include "shared/core/requirement.h"
+#include "shared/mta/setup_draft.h"
+
+namespace forcetls {
+namespace {
+
+/// How a parameter, or the result of its table, spells a next hop.
+enum class Form {
+  NextHop,    ///< relayhost: [relay.example]:587
+  Transport,  ///< content_filter: smtp:[filter.example]:10025
+  Host,       ///< smtpd_proxy_filter: host:port, without TLS whatever the table says
+};
+
+struct Source {
+  std::string_view parameter;
+  Form form;
+  bool is_table;  ///< a list of tables, whose results are meant
+};
+
+constexpr std::array<Source, 9> kSources{{
+    {"relayhost", Form::NextHop, false},
+    {"smtp_fallback_relay", Form::NextHop, false},
+    {"default_transport", Form::Transport, false},
+    {"relay_transport", Form::Transport, false},
+    {"content_filter", Form::Transport, false},
+    {"smtpd_proxy_filter", Form::Host, false},
+    {"transport_maps", Form::Transport, true},
+    {"sender_dependent_relayhost_maps", Form::NextHop, true},
+    {"sender_dependent_default_transport_maps", Form::Transport, true},
+}};
+
+/// The next hop in "smtp:[host]:25"; empty where there is none, or the transport runs neither smtp
+/// nor lmtp over TCP.
+std::string next_hop_of(const SetupDraft& draft, const std::string& text) {
+  const auto colon = text.find(':');
+  if (colon == text.npos) return {};
+  const PostfixService* service = draft.config().find_service(text.substr(0, colon), "unix");
+  if (service == nullptr || service->program != "smtp") return {};
+  return text.substr(colon + 1);
+}
+
+std::string quoted(std::string_view key) {
+  std::string text = "'";
+  for (const char c : key) text += c == '\'' ? std::string("''") : std::string(1, c);
+  return text + "'";
+}
+
+void propose_row(SetupDraft& draft, const std::string& where, const std::string& next_hop) {
+  const auto key = NextHopKey::parse(next_hop);
+  if (!key || key->text.empty() || key->kind == KeyKind::LocalPath || is_loopback(*key)) return;
+  const auto& rows = draft.facts().rows;
+  if (std::any_of(rows.begin(), rows.end(),
+                  [&](const SetupRow& row) { return row.key == key->text; }))
+    return;
+  draft.advise(where + " sends mail to " + next_hop +
+               ", and Postfix asks for that instead of the recipient's domain. If forced domains "
+               "may go that way: sqlite3 " +
+               draft.facts().policy_db + " \"INSERT INTO domain_policy(domain, outbound) VALUES (" +
+               quoted(key->text) + ", 'verify')\"");
+}
+
+void look_at(SetupDraft& draft, Form form, const std::string& where, const std::string& text) {
+  switch (form) {
+    case Form::NextHop:
+      return propose_row(draft, where, text);
+    case Form::Transport:
+      return propose_row(draft, where, next_hop_of(draft, text));
+    case Form::Host: {
+      const auto key = NextHopKey::parse(text.starts_with("inet:") ? text.substr(5) : text);
+      // Without a host before the port it is this one.
+      if (!key || key->kind != KeyKind::NextHop || is_loopback(*key) || key->text.front() == ':')
+        return;
+      draft.advise(where + " hands all that comes in to " + text +
+                   " in clear, and no row can hold that up: keep such filters on this host");
+    }
+  }
+}
+
+std::vector<std::string> elements_of(const SetupDraft& draft, Place place, const Source& source) {
+  const auto elements = draft.list(place, source.parameter);
+  if (!source.is_table) return elements;
+  std::vector<std::string> results;
+  for (const std::string& table : elements) {
+    const auto found = draft.facts().tables.find(table);
+    if (found == draft.facts().tables.end()) continue;
+    for (const auto& [key, value] : found->second) results.push_back(value);
+  }
+  return results;
+}
+
+}  // namespace
+
+std::vector<std::string> tables_to_list(const PostfixConfig& config) {
+  std::vector<std::string> tables;
+  const auto take = [&](std::string_view parameter) {
+    for (std::string& element : config.list(parameter))
+      if (element.find(':') != element.npos &&
+          std::find(tables.begin(), tables.end(), element) == tables.end())
+        tables.push_back(std::move(element));
+  };
+  for (const Source& source : kSources)
+    if (source.is_table) take(source.parameter);
+  for (const char* parameter :
+       {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"})
+    take(parameter);
+  return tables;
+}
+
+void advise_next_hops(SetupDraft& draft) {
+  for (const Source& source : kSources)
+    for (const Place place : draft.places({source.parameter}))
+      for (const std::string& text : elements_of(draft, place, source))
+        look_at(draft, source.form, name_of(place) + ": " + std::string(source.parameter), text);
+}
+
+}  // namespace forcetls
