@@ -1,0 +1,106 @@
+// What `forcetls doctor` finds: ways around the enforcement in a Postfix configuration, and
+// whatever would stop, lose or hide mail that has to wait. Pure: ctl gathers the facts that
+// questions() asks for, examine() judges, ctl prints. Every finding's id has a section in
+// forcetls-doctor(8).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared/core/rule_store.h"
+#include "shared/mta/postconf.h"
+#include "shared/mta/postfix_instance.h"
+
+namespace forcetls::doctor {
+
+/// Leak: mail for a forced domain can leave in clear, or to a server that nobody authenticated.
+/// Warning: mail is lost, bounced or stopped, or nobody is told. Note: anything else.
+enum class Severity { Note, Warning, Leak };
+enum class Certainty { Possible, Likely, Certain };
+
+std::string_view to_text(Severity severity);
+std::string_view to_text(Certainty certainty);
+
+struct Finding {
+  std::string id;  ///< "route-next-hop"
+  Severity severity = Severity::Leak;
+  Certainty certainty = Certainty::Certain;
+  std::string where;  ///< "main.cf: relayhost", "master.cf: relay/unix: -o smtp_fallback_relay"
+  std::string what;   ///< one or two sentences
+  std::string fix;    ///< one command that closes it
+};
+
+/// At most so many findings of one id; one more says how many were left out.
+constexpr std::size_t kMostPerId = 20;
+/// So many forced rows are looked at one by one (routes, earlier tables).
+constexpr std::size_t kMostExaminedRows = 5000;
+
+/// A socket of ours, as a chrooted or unchrooted service of Postfix would reach it.
+struct SocketQuestion {
+  std::string address;  ///< unix:forcetls/map.sock, inet:127.0.0.1:9001
+  bool chrooted = false;
+  auto operator<=>(const SocketQuestion&) const = default;
+};
+
+/// What has to be found out on the host before examine() can judge.
+struct Questions {
+  std::set<std::string> addresses;       ///< where does Postfix send them?
+  std::set<std::string> tables;          ///< what do they hold?
+  std::set<std::string> policy_tables;   ///< TLS policy tables that are asked before ours
+  std::vector<std::string> keys;         ///< what do those answer for these?
+  std::set<std::string> status_filters;  ///< what do they make of a 5xx to STARTTLS?
+  std::set<std::string> our_tables;      ///< does a lookup get an answer?
+  std::set<SocketQuestion> sockets;      ///< does somebody listen?
+  std::set<std::string> files;           ///< are they there, with something in them?
+};
+
+/// A message in the queue that carries a FILTER record.
+struct QueuedFilter {
+  std::string queue_id, filter;
+};
+
+struct PolicyFile {
+  std::string path;
+  bool exists = true;
+  bool is_wal = false;
+  bool only_root_writes = true;            ///< the file
+  bool only_root_writes_directory = true;  ///< where somebody else could put another file
+};
+
+/// The answers. What could not be found out is absent.
+struct HostFacts {
+  bool is_running = false;
+  std::set<std::string> our_addresses;  ///< where forcetls.conf lets our daemons listen
+  std::string config_directory;         ///< empty: Postfix's own default, so commands need no -c
+  PolicyFile policy;
+  std::map<std::string, std::string, std::less<>> settings;  ///< the table setting
+  std::map<std::string, ResolvedRoute> routes;               ///< by address
+  std::map<std::string, std::vector<TableEntry>> tables;
+  std::map<std::string, std::map<std::string, std::string>> policy_answers;  ///< table, key
+  std::map<std::string, std::string> status_answers;  ///< by the filter; empty: none
+  std::map<std::string, std::string> table_failures;  ///< our tables that do not answer, and why
+  std::map<SocketQuestion, std::string> socket_failures;  ///< those that do not answer, and why
+  std::set<std::string> missing_files;
+  std::vector<QueuedFilter> queued_filters;
+};
+
+/// The status line that is tried on smtp_delivery_status_filter.
+constexpr std::string_view kStarttlsRefusal =
+    "5.5.1 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 502 5.5.1 Error";
+
+/// The address whose route stands for all mail to the row `key`; empty for a next hop.
+std::string sample_address(std::string_view key);
+
+/// `our_addresses` as in HostFacts.
+Questions questions(const PostfixConfig& config, const RuleStore& policy,
+                    const std::string& queue_directory, const std::set<std::string>& our_addresses);
+
+/// All findings, the worst first.
+std::vector<Finding> examine(const PostfixConfig& config, const RuleStore& policy,
+                             const HostFacts& facts, TimePoint now);
+
+}  // namespace forcetls::doctor

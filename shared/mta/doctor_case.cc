@@ -1,0 +1,293 @@
+#include "shared/mta/doctor_case.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "shared/core/ascii.h"
+
+namespace forcetls::doctor {
+namespace {
+
+/// Demands that no hop's row could tell apart.
+bool same_demand(const Requirement& a, const Requirement& b) {
+  return satisfies(a, b) && satisfies(b, a);
+}
+
+std::string with_config_directory(const Case& the, std::string_view program) {
+  if (the.facts.config_directory.empty()) return std::string(program);
+  return fmt::format("{} -c {}", program, quoted(the.facts.config_directory));
+}
+
+/// postconf -P takes no blanks: the list's elements behind each other with commas.
+std::optional<std::string> without_inner_blanks(std::string_view value) {
+  std::string text;
+  for (const std::string& element : split_list(value)) {
+    if (element.find_first_of(" \t") != element.npos) return std::nullopt;
+    if (!text.empty()) text += ',';
+    text += element;
+  }
+  return text;
+}
+
+bool is_plain_key(std::string_view key) {
+  return key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.:_[]-") == key.npos;
+}
+
+/// domain_policy takes ports as numbers only.
+bool has_named_port(std::string_view key) {
+  const auto colon = key.rfind(':');
+  if (colon == key.npos || (key.starts_with('[') && key.find(']') > colon)) return false;
+  return key.find_first_not_of("0123456789", colon + 1) != key.npos;
+}
+
+/// The level to give to a hop, so that it keeps what `wanted` demands.
+std::string_view level_for(const Requirement& wanted) {
+  if (wanted.level == Level::Encrypt || wanted.level == Level::Verify) return to_text(wanted.level);
+  return "secure";
+}
+
+}  // namespace
+
+Case make_case(const PostfixConfig& config, const RuleStore& policy, const HostFacts& facts,
+               TimePoint now) {
+  Case the{config, policy, facts, now, {}, {}, 0};
+  policy.for_each_rule([&the](const Rule& rule) {
+    // A suspension ends by itself: what the row says counts.
+    if (rule.mode != Mode::Enforce || !is_forced(rule.outbound.level)) return;
+    ++the.forced_count;
+    if (the.forced.size() < kMostExaminedRows)
+      the.forced.push_back({std::string(rule.key), rule.outbound});
+    const bool known =
+        std::any_of(the.needs.begin(), the.needs.end(),
+                    [&](const Requirement& need) { return same_demand(need, rule.outbound); });
+    if (!known) the.needs.push_back(rule.outbound);
+  });
+  if (the.needs.empty()) the.needs.push_back({.level = Level::Encrypt});
+  return the;
+}
+
+std::vector<Place> places(const Case& the, std::initializer_list<std::string_view> programs,
+                          std::string_view parameter) {
+  const std::string common = the.config.value(parameter);
+  std::vector<Place> found;
+  bool main_cf_decides = false;
+  for (const PostfixService& service : the.config.services()) {
+    if (std::find(programs.begin(), programs.end(), service.program) == programs.end()) continue;
+    const auto option = service.options.find(parameter);
+    std::string value = the.config.value(service, parameter);
+    if (option == service.options.end() && value == common) {
+      main_cf_decides = true;
+      continue;
+    }
+    std::string text = option == service.options.end() ? value : option->second;
+    found.push_back({&service, std::move(value), std::move(text)});
+  }
+  if (main_cf_decides || found.empty()) {
+    const auto text = the.config.text_in_main_cf(parameter);
+    found.insert(found.begin(), {nullptr, common, text.empty() ? common : std::string(text)});
+  }
+  return found;
+}
+
+std::string where(const Place& place, std::string_view parameter) {
+  if (place.service == nullptr) return fmt::format("main.cf: {}", parameter);
+  return fmt::format("master.cf: {}: -o {}", place.service->label(), parameter);
+}
+
+std::string quoted(std::string_view text) {
+  if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                              "0123456789_-./:=,@%+") == text.npos)
+    return std::string(text);
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'')
+      result += "'\\''";
+    else
+      result += c;
+  }
+  return result + "'";
+}
+
+std::string with_reload(const Case& the, const std::string& command) {
+  if (!the.facts.is_running) return command;
+  return fmt::format("{} && {} reload", command, with_config_directory(the, "postfix"));
+}
+
+std::string set_command(const Case& the, const Place& place, std::string_view parameter,
+                        std::string_view value) {
+  const std::string postconf = with_config_directory(the, "postconf");
+  if (place.service == nullptr)
+    return with_reload(
+        the, fmt::format("{} -e {}", postconf, quoted(fmt::format("{}={}", parameter, value))));
+  const auto compact = without_inner_blanks(value);
+  if (!compact) return setup_command(the);
+  return with_reload(
+      the,
+      fmt::format("{} -P {}", postconf,
+                  quoted(fmt::format("{}/{}={}", place.service->label(), parameter, *compact))));
+}
+
+std::string unset_command(const Case& the, const Place& place, std::string_view parameter) {
+  const std::string postconf = with_config_directory(the, "postconf");
+  if (place.service == nullptr)
+    return with_reload(the, fmt::format("{} -X {}", postconf, parameter));
+  return with_reload(the,
+                     fmt::format("{} -PX {}", postconf,
+                                 quoted(fmt::format("{}/{}", place.service->label(), parameter))));
+}
+
+std::string setup_command(const Case& the) {
+  std::string command = "forcetls setup --apply";
+  if (!the.facts.config_directory.empty())
+    command += " --config-dir " + quoted(the.facts.config_directory);
+  return command;
+}
+
+std::string sql_command(const Case& the, const std::string& sql) {
+  return fmt::format("sqlite3 {} \"{}\"", quoted(the.facts.policy.path), sql);
+}
+
+std::string setting_command(const Case& the, std::string_view name, std::string_view value) {
+  return sql_command(the,
+                     fmt::format("UPDATE setting SET value = '{}' WHERE name = '{}'", value, name));
+}
+
+Destination destination_in(std::string_view text) {
+  text = without_blanks(text);
+  const auto colon = text.find(':');
+  if (colon == text.npos) return {std::string(text), {}};
+  return {std::string(text.substr(0, colon)), std::string(without_blanks(text.substr(colon + 1)))};
+}
+
+const PostfixService* service_of_transport(const Case& the, std::string_view transport) {
+  return the.config.find_service(transport, "unix");
+}
+
+bool is_network_client(const PostfixService& service) {
+  return service.program == "smtp" || service.program == "lmtp";
+}
+
+bool stays_here(std::string_view next_hop) {
+  if (next_hop.starts_with("unix:") || next_hop.find('/') != next_hop.npos) return true;
+  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
+  const auto key = NextHopKey::parse(next_hop);
+  return key && is_loopback(*key);
+}
+
+const Requirement* unmet(const Case& the, std::string_view next_hop,
+                         std::span<const Requirement> needs) {
+  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
+  const auto key = NextHopKey::parse(next_hop);
+  std::optional<Requirement> hop;
+  if (key) hop = effective_requirement(the.policy, *key, the.now);
+  const Requirement* worst = nullptr;
+  for (const Requirement& need : needs) {
+    if (satisfies(hop, need)) continue;
+    if (worst == nullptr || !satisfies(*worst, need)) worst = &need;
+  }
+  return worst;
+}
+
+std::string row_command(const Case& the, std::string_view next_hop, const Requirement& wanted) {
+  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
+  const auto key = NextHopKey::parse(next_hop);
+  if (!key || !is_plain_key(key->text)) return setup_command(the);
+  if (has_named_port(key->text))
+    return fmt::format("name the port of {} by its number there, then give it a row", key->text);
+  const bool is_there = the.policy.find_rule(key->text).has_value();
+  std::vector<std::pair<std::string_view, std::string_view>> columns{
+      {"outbound", level_for(wanted)}};
+  if (is_there) columns.emplace_back("mode", "enforce");
+  if (is_there || wanted.min_protocol > Protocol::Tls12)
+    columns.emplace_back("min_protocol", to_text(std::max(wanted.min_protocol, Protocol::Tls12)));
+  if (is_there) columns.emplace_back("ciphers", "high");
+  std::string names, values, changes;
+  for (const auto& [name, value] : columns) {
+    names += fmt::format(", {}", name);
+    values += fmt::format(", '{}'", value);
+    changes += fmt::format("{}{} = '{}'", changes.empty() ? "" : ", ", name, value);
+  }
+  if (is_there)
+    return sql_command(
+        the, fmt::format("UPDATE domain_policy SET {} WHERE domain = '{}'", changes, key->text));
+  return sql_command(the, fmt::format("INSERT INTO domain_policy(domain{}) VALUES ('{}'{})", names,
+                                      key->text, values));
+}
+
+bool is_our_map(std::string_view table, std::string_view name) {
+  if (table.starts_with("proxy:")) table.remove_prefix(6);
+  if (!table.starts_with("socketmap:")) return false;
+  const std::string_view last = table.substr(table.rfind(':') + 1);
+  return last == name || (name == "tls" && last == "forced");
+}
+
+std::string socket_of_map(std::string_view table) {
+  if (table.starts_with("proxy:")) table.remove_prefix(6);
+  if (table.starts_with("socketmap:")) table.remove_prefix(10);
+  return std::string(table.substr(0, table.rfind(':')));
+}
+
+std::string address_in(std::string_view element) {
+  const auto parts = inside_braces(element);
+  return parts.empty() ? std::string() : parts.front();
+}
+
+bool is_our_socket(std::string_view address, const std::set<std::string>& our_addresses) {
+  return address.find("forcetls") != address.npos || our_addresses.contains(std::string(address));
+}
+
+std::optional<PolicyService> our_policy_service(const std::vector<std::string>& restrictions,
+                                                const std::set<std::string>& our_addresses) {
+  for (std::size_t i = 0; i + 1 < restrictions.size(); ++i)
+    if (equal_ignoring_case(restrictions[i], "check_policy_service") &&
+        is_our_socket(address_in(restrictions[i + 1]), our_addresses))
+      return PolicyService{i, restrictions[i + 1]};
+  return std::nullopt;
+}
+
+std::optional<std::string> our_milter(const std::vector<std::string>& milters,
+                                      const std::set<std::string>& our_addresses) {
+  for (const std::string& milter : milters)
+    if (is_our_socket(address_in(milter), our_addresses)) return milter;
+  return std::nullopt;
+}
+
+std::string option_in(std::string_view element, std::string_view name) {
+  for (const std::string& part : inside_braces(element)) {
+    std::string_view option = part;
+    if (option.starts_with('{') && option.ends_with('}'))
+      option = option.substr(1, option.size() - 2);
+    const auto equals = option.find('=');
+    if (equals == option.npos || without_blanks(option.substr(0, equals)) != name) continue;
+    return std::string(without_blanks(option.substr(equals + 1)));
+  }
+  return {};
+}
+
+bool asks_policyd(const Case& the, const PostfixService& service) {
+  const auto tables = the.config.list(
+      service, service.program == "lmtp" ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps");
+  const std::string_view name = service.program == "lmtp" ? "lmtp" : "tls";
+  return std::any_of(tables.begin(), tables.end(),
+                     [name](const std::string& table) { return is_our_map(table, name); });
+}
+
+bool is_loopback_listener(const Case& the, const PostfixService& service) {
+  if (service.type != "inet") return false;
+  const auto colon = service.name.rfind(':');
+  if (colon != service.name.npos) return stays_here(service.name);
+  return equal_ignoring_case(the.config.value(service, "inet_interfaces"), "loopback-only");
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kNamed = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kNamed); ++i)
+    text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > kNamed) text += fmt::format(" and {} more", names.size() - kNamed);
+  return text;
+}
+
+}  // namespace forcetls::doctor

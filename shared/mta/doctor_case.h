@@ -1,0 +1,158 @@
+// What the checks of the doctor share: the case at hand, how next hops are judged, and how the
+// commands are written. Only for doctor*.cc.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared/core/requirement.h"
+#include "shared/mta/doctor.h"
+
+namespace forcetls::doctor {
+
+constexpr std::string_view kTlsMap = "socketmap:unix:forcetls/map.sock:tls";
+constexpr std::string_view kDefaultMap = "socketmap:unix:forcetls/map.sock:default";
+constexpr std::string_view kLmtpMap = "socketmap:unix:forcetls/map.sock:lmtp";
+
+/// A row that forces TLS. Views borrow from the RuleStore.
+struct ForcedRow {
+  std::string key;
+  Requirement requirement;
+};
+
+/// Everything that a check may look at.
+struct Case {
+  const PostfixConfig& config;
+  const RuleStore& policy;
+  const HostFacts& facts;
+  TimePoint now;
+  std::vector<ForcedRow> forced;   ///< the first kMostExaminedRows
+  std::vector<Requirement> needs;  ///< the different demands of all forced rows; never empty
+  std::size_t forced_count = 0;
+
+  /// As if there were one row of level encrypt, where there is no forced row yet.
+  bool has_rows() const { return forced_count > 0; }
+};
+
+Case make_case(const PostfixConfig& config, const RuleStore& policy, const HostFacts& facts,
+               TimePoint now);
+
+/// Where a parameter has a value: main.cf (no service), or one entry of master.cf.
+struct Place {
+  const PostfixService* service = nullptr;
+  std::string value{};  ///< in force there, expanded
+  std::string text{};   ///< as the file has it
+};
+
+/// The places that decide about `parameter` for services that run one of `programs`: main.cf if one
+/// of them relies on it, and each that has a value of its own.
+std::vector<Place> places(const Case& the, std::initializer_list<std::string_view> programs,
+                          std::string_view parameter);
+
+std::string where(const Place& place, std::string_view parameter);
+
+// Commands for an administrator's shell.
+std::string set_command(const Case& the, const Place& place, std::string_view parameter,
+                        std::string_view value);
+/// Makes `parameter` what main.cf and the defaults say.
+std::string unset_command(const Case& the, const Place& place, std::string_view parameter);
+std::string setup_command(const Case& the);
+std::string sql_command(const Case& the, const std::string& sql);
+std::string setting_command(const Case& the, std::string_view name, std::string_view value);
+/// `command` and, while Postfix runs, a reload.
+std::string with_reload(const Case& the, const std::string& command);
+std::string quoted(std::string_view text);
+
+/// A transport:nexthop of a transport table, a filter or a parameter.
+struct Destination {
+  std::string transport, next_hop;
+};
+Destination destination_in(std::string_view text);
+
+/// The entry of master.cf that a transport names, or nullptr.
+const PostfixService* service_of_transport(const Case& the, std::string_view transport);
+/// True if it is a client that sends mail over the network: smtp or lmtp.
+bool is_network_client(const PostfixService& service);
+
+/// True if the next hop is this host: a loopback address, a socket path.
+bool stays_here(std::string_view next_hop);
+
+/// The strictest of `needs` that a delivery to `next_hop` would not keep; nullptr: mail may go
+/// there.
+const Requirement* unmet(const Case& the, std::string_view next_hop,
+                         std::span<const Requirement> needs);
+
+/// The SQL command that holds `next_hop` to `wanted`.
+std::string row_command(const Case& the, std::string_view next_hop, const Requirement& wanted);
+
+/// True if a table of a policy map list is our socketmap of that name ("tls", also "forced").
+bool is_our_map(std::string_view table, std::string_view name);
+/// The socket that such a table is asked by: "unix:forcetls/map.sock".
+std::string socket_of_map(std::string_view table);
+/// The address of a policy service or milter, with or without {braces and options}.
+std::string address_in(std::string_view element);
+/// True if forcetls listens there: it says so in its path, or forcetls.conf does.
+bool is_our_socket(std::string_view address, const std::set<std::string>& our_addresses);
+/// A policy service in a list of restrictions; nothing: ours is not asked there.
+struct PolicyService {
+  std::size_t position;  ///< of check_policy_service in the list
+  std::string element;   ///< what follows it
+};
+std::optional<PolicyService> our_policy_service(const std::vector<std::string>& restrictions,
+                                                const std::set<std::string>& our_addresses);
+std::optional<std::string> our_milter(const std::vector<std::string>& milters,
+                                      const std::set<std::string>& our_addresses);
+/// The value of "name=value" or "{ name = value }" among the options in braces; empty: none.
+std::string option_in(std::string_view element, std::string_view name);
+bool asks_policyd(const Case& the, const PostfixService& service);
+
+/// True if a listener is reached from this host only.
+bool is_loopback_listener(const Case& the, const PostfixService& service);
+
+/// "a, b, c and 4 more".
+std::string some_of(const std::vector<std::string>& names);
+
+/// All of questions() but the sockets.
+Questions questions_of_policy(const PostfixConfig& config, const RuleStore& policy,
+                              const std::string& queue_directory);
+
+using Findings = std::vector<Finding>;
+using Check = void (*)(const Case&, Findings&);
+
+// The checks, by file.
+void check_policy_maps(const Case& the, Findings& found);         // doctor_maps.cc
+void check_earlier_tables(const Case& the, Findings& found);      // doctor_maps.cc
+void check_lmtp_maps(const Case& the, Findings& found);           // doctor_maps.cc
+void check_level(const Case& the, Findings& found);               // doctor_maps.cc
+void check_socket_paths(const Case& the, Findings& found);        // doctor_sockets.cc
+void check_reachability(const Case& the, Findings& found);        // doctor_sockets.cc
+void check_routes(const Case& the, Findings& found);              // doctor_routes.cc
+void check_relayhost(const Case& the, Findings& found);           // doctor_routes.cc
+void check_transport_entries(const Case& the, Findings& found);   // doctor_routes.cc
+void check_sender_routes(const Case& the, Findings& found);       // doctor_routes.cc
+void check_fallback_relay(const Case& the, Findings& found);      // doctor_routes.cc
+void check_mailbox_transports(const Case& the, Findings& found);  // doctor_routes.cc
+void check_content_filter(const Case& the, Findings& found);      // doctor_copies.cc
+void check_proxy_filter(const Case& the, Findings& found);        // doctor_copies.cc
+void check_bcc(const Case& the, Findings& found);                 // doctor_copies.cc
+void check_milter_hosts(const Case& the, Findings& found);        // doctor_copies.cc
+void check_queued_filters(const Case& the, Findings& found);      // doctor_copies.cc
+void check_memory(const Case& the, Findings& found);              // doctor_client.cc
+void check_tls_required(const Case& the, Findings& found);        // doctor_client.cc
+void check_bounces(const Case& the, Findings& found);             // doctor_client.cc
+void check_silence(const Case& the, Findings& found);             // doctor_client.cc
+void check_trust(const Case& the, Findings& found);               // doctor_trust.cc
+void check_dane(const Case& the, Findings& found);                // doctor_trust.cc
+void check_fingerprints(const Case& the, Findings& found);        // doctor_trust.cc
+void check_floors(const Case& the, Findings& found);              // doctor_trust.cc
+void check_policy_service(const Case& the, Findings& found);      // doctor_admission.cc
+void check_submission(const Case& the, Findings& found);          // doctor_admission.cc
+void check_milters(const Case& the, Findings& found);             // doctor_milters.cc
+void check_skipped_milters(const Case& the, Findings& found);     // doctor_milters.cc
+void check_settings(const Case& the, Findings& found);            // doctor_policy.cc
+void check_policy_file(const Case& the, Findings& found);         // doctor_policy.cc
+
+}  // namespace forcetls::doctor

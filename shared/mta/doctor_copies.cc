@@ -1,0 +1,176 @@
+// Copies of a message that leave by other ways than its delivery: filters, proxies, milters and
+// blind copies on other hosts, and filters that queued messages remember.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "shared/core/ascii.h"
+#include "shared/mta/doctor_case.h"
+
+namespace forcetls::doctor {
+namespace {
+
+/// The hop by which a content filter takes mail off this host, with what it must keep.
+struct Hop {
+  std::string next_hop;
+  const Requirement* wanted;
+};
+
+std::optional<Hop> weak_filter(const Case& the, std::string_view filter) {
+  const Destination to = destination_in(filter);
+  const PostfixService* service = service_of_transport(the, to.transport);
+  // Without a next hop the recipient's own domain is asked for.
+  if (service == nullptr || !is_network_client(*service) || to.next_hop.empty()) return {};
+  if (stays_here(to.next_hop)) return {};
+  const Requirement* wanted = unmet(the, to.next_hop, the.needs);
+  if (wanted == nullptr) return {};
+  return Hop{to.next_hop, wanted};
+}
+
+/// host:port, [host]:port, inet:host:port, port or unix:path, as smtpd_proxy_filter takes them.
+bool proxy_stays_here(std::string_view proxy) {
+  if (proxy.starts_with("inet:")) proxy.remove_prefix(5);
+  if (proxy.find(':') == proxy.npos) return true;
+  return stays_here(proxy);
+}
+
+/// The host of a milter that is not this one; empty otherwise.
+std::string remote_milter(const std::string& element) {
+  const auto parts = inside_braces(element);
+  const std::string_view address = parts.empty() ? std::string_view() : parts.front();
+  if (!address.starts_with("inet:") && !address.starts_with("inet6:")) return {};
+  std::string_view host = address.substr(address.find(':') + 1);
+  // Sendmail's order is inet:port@host.
+  const auto at = host.find('@');
+  const std::string spelt = at == host.npos
+                                ? std::string(host)
+                                : fmt::format("{}:{}", host.substr(at + 1), host.substr(0, at));
+  return stays_here(spelt) ? std::string() : spelt;
+}
+
+std::string list_without(std::string_view text, const std::string& element) {
+  std::string list;
+  for (const std::string& other : split_list(text))
+    if (other != element) list += (list.empty() ? "" : ", ") + other;
+  return list;
+}
+
+bool names_domain(const Case& the, std::string_view parameter, std::string_view domain) {
+  for (const std::string& name : the.config.list(parameter))
+    if (equal_ignoring_case(name, domain)) return true;
+  return false;
+}
+
+bool is_own_domain(const Case& the, std::string_view domain) {
+  if (the.policy.settings().is_own(domain)) return true;
+  for (const char* name : {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
+    if (names_domain(the, name, domain)) return true;
+  return false;
+}
+
+bool is_delivered_here(const Case& the, const std::string& address) {
+  const auto route = the.facts.routes.find(address);
+  if (route == the.facts.routes.end()) return false;
+  const PostfixService* service = service_of_transport(the, route->second.transport);
+  if (service == nullptr || stays_here(route->second.next_hop)) return true;
+  return !is_network_client(*service);
+}
+
+void judge_copy(const Case& the, const std::string& place, const std::string& address,
+                Certainty certainty, Findings& found) {
+  if (address.empty() || address.find('@') == address.npos || is_delivered_here(the, address))
+    return;
+  const auto domain = domain_of_address(address);
+  if (!domain || is_own_domain(the, domain->text)) return;
+  const Requirement* wanted = unmet(the, domain->text, the.needs);
+  if (wanted == nullptr) return;
+  found.push_back(
+      {"bcc-copy", Severity::Leak, certainty, place,
+       fmt::format("Copies go to {}, which is not held to what forced mail demands.", domain->text),
+       row_command(the, domain->text, *wanted)});
+}
+
+void judge_copy_table(const Case& the, std::string_view parameter, const std::string& table,
+                      Findings& found) {
+  const std::string place = fmt::format("main.cf: {}: {}", parameter, table);
+  const auto listed = the.facts.tables.find(table);
+  if (listed == the.facts.tables.end()) {
+    found.push_back({"bcc-copy", Severity::Note, Certainty::Possible, place,
+                     "This table cannot be listed here: each domain that it sends copies to needs "
+                     "a row as strong as those of forced mail.",
+                     "forcetls check ADDRESS"});
+    return;
+  }
+  std::set<std::string> domains;
+  for (const TableEntry& entry : listed->second) {
+    const auto domain = domain_of_address(entry.value);
+    if (domain && domains.insert(domain->text).second)
+      judge_copy(the, place, entry.value, Certainty::Likely, found);
+  }
+}
+
+}  // namespace
+
+void check_content_filter(const Case& the, Findings& found) {
+  constexpr std::string_view kName = "content_filter";
+  for (const Place& place : places(the, {"smtpd", "pickup", "qmqpd", "qmgr"}, kName))
+    if (const auto weak = weak_filter(the, place.value))
+      found.push_back(
+          {"content-filter", Severity::Leak, Certainty::Certain, where(place, kName),
+           fmt::format("All mail goes to the filter {} first, which has no row that is {}.",
+                       weak->next_hop, to_text(weak->wanted->level)),
+           row_command(the, weak->next_hop, *weak->wanted)});
+}
+
+void check_proxy_filter(const Case& the, Findings& found) {
+  constexpr std::string_view kName = "smtpd_proxy_filter";
+  for (const Place& place : places(the, {"smtpd"}, kName))
+    if (!place.value.empty() && !proxy_stays_here(place.value))
+      found.push_back({"proxy-filter", Severity::Leak, Certainty::Certain, where(place, kName),
+                       fmt::format("smtpd hands all mail to {} in clear: a proxy filter never uses "
+                                   "TLS. Put it on this host, or use content_filter.",
+                                   place.value),
+                       place.service == nullptr ? unset_command(the, place, kName)
+                                                : set_command(the, place, kName, "")});
+}
+
+void check_bcc(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"cleanup"}, "always_bcc"))
+    judge_copy(the, where(place, "always_bcc"), place.value, Certainty::Certain, found);
+  for (const char* name : {"sender_bcc_maps", "recipient_bcc_maps"})
+    for (const std::string& table : the.config.list(name))
+      judge_copy_table(the, name, table, found);
+}
+
+void check_milter_hosts(const Case& the, Findings& found) {
+  for (const auto& [name, program] :
+       {std::pair("smtpd_milters", "smtpd"), std::pair("non_smtpd_milters", "cleanup")})
+    for (const Place& place : places(the, {program}, name))
+      for (const std::string& element : split_list(place.value)) {
+        const std::string host = remote_milter(element);
+        if (host.empty()) continue;
+        found.push_back({"milter-elsewhere", Severity::Leak, Certainty::Certain, where(place, name),
+                         fmt::format("The milter at {} is given every message in clear. Reach it "
+                                     "by a tunnel that listens on this host.",
+                                     host),
+                         set_command(the, place, name, list_without(place.value, element))});
+      }
+}
+
+void check_queued_filters(const Case& the, Findings& found) {
+  for (const QueuedFilter& message : the.facts.queued_filters)
+    if (const auto weak = weak_filter(the, message.filter))
+      found.push_back({"queued-filter", Severity::Leak, Certainty::Certain,
+                       fmt::format("queue: {}", message.queue_id),
+                       fmt::format("This message goes to the filter {} whatever main.cf says now, "
+                                   "and that has no row that is {}.",
+                                   weak->next_hop, to_text(weak->wanted->level)),
+                       fmt::format("postsuper {}-r {}",
+                                   the.facts.config_directory.empty()
+                                       ? ""
+                                       : fmt::format("-c {} ", quoted(the.facts.config_directory)),
+                                   message.queue_id)});
+}
+
+}  // namespace forcetls::doctor

@@ -1,0 +1,180 @@
+// Does Postfix ask policyd, and before anybody else?
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/mta/doctor_case.h"
+
+namespace forcetls::doctor {
+namespace {
+
+constexpr std::string_view kMaps = "smtp_tls_policy_maps";
+constexpr std::string_view kLmtpMaps = "lmtp_tls_policy_maps";
+
+bool has_map(const std::vector<std::string>& tables, std::string_view name) {
+  return std::any_of(tables.begin(), tables.end(),
+                     [name](const std::string& table) { return is_our_map(table, name); });
+}
+
+/// The list with our table in front, and `default` behind if it is not there yet.
+std::string with_our_maps(std::string_view text) {
+  std::string own;
+  bool has_default = false;
+  for (const std::string& table : split_list(text)) {
+    has_default = has_default || is_our_map(table, "default");
+    if (!is_our_map(table, "tls")) own += ", " + table;
+  }
+  std::string list = std::string(kTlsMap) + own;
+  if (!has_default) list += ", " + std::string(kDefaultMap);
+  return list;
+}
+
+/// True if a parameter that says where mail goes names this transport.
+bool is_used(const Case& the, const PostfixService& service) {
+  if (service.name == "smtp" || service.name == "relay") return true;
+  const auto names_it = [&](std::string_view text) {
+    return destination_in(text).transport == service.name;
+  };
+  for (const char* name : {"default_transport", "relay_transport", "content_filter"})
+    if (names_it(the.config.value(name))) return true;
+  for (const auto& [table, entries] : the.facts.tables)
+    for (const TableEntry& entry : entries)
+      if (names_it(entry.value)) return true;
+  return std::any_of(the.facts.routes.begin(), the.facts.routes.end(),
+                     [&](const auto& route) { return route.second.transport == service.name; });
+}
+
+/// What a table's answer to `row`'s key means, if it is weaker than the row.
+bool is_weaker(std::string_view answer, const Requirement& wanted) {
+  const auto level = level_from(answer.substr(0, answer.find_first_of(" \t,")));
+  if (!level) return false;  // Postfix defers on a word that it does not know.
+  return !satisfies(Requirement{.level = *level,
+                                .match = {},
+                                .min_protocol = wanted.min_protocol,
+                                .ciphers = wanted.ciphers},
+                    wanted);
+}
+
+/// Keys of a listed table whose answers hide a forced row.
+std::vector<std::string> hidden_by_entries(const Case& the,
+                                           const std::vector<TableEntry>& entries) {
+  std::vector<std::string> keys;
+  for (const TableEntry& entry : entries) {
+    const auto key = NextHopKey::parse(entry.key);
+    if (!key) continue;
+    const auto rule = find_policy(the.policy, *key, the.now).rule;
+    if (rule && is_weaker(entry.value, rule->outbound)) keys.push_back(entry.key);
+  }
+  return keys;
+}
+
+std::vector<std::string> hidden_by_answers(const Case& the,
+                                           const std::map<std::string, std::string>& answers) {
+  std::vector<std::string> keys;
+  for (const ForcedRow& row : the.forced) {
+    const auto answer = answers.find(row.key);
+    if (answer != answers.end() && is_weaker(answer->second, row.requirement))
+      keys.push_back(row.key);
+  }
+  return keys;
+}
+
+std::vector<std::string> hidden_by(const Case& the, const std::string& table) {
+  if (const auto listed = the.facts.tables.find(table); listed != the.facts.tables.end())
+    return hidden_by_entries(the, listed->second);
+  if (const auto asked = the.facts.policy_answers.find(table);
+      asked != the.facts.policy_answers.end())
+    return hidden_by_answers(the, asked->second);
+  return {};
+}
+
+}  // namespace
+
+void check_policy_maps(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+    if (has_map(split_list(place.value), "tls")) continue;
+    if (place.service == nullptr) {
+      found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain,
+                       where(place, kMaps),
+                       "Postfix does not ask forcetls before it delivers: no row has any effect.",
+                       set_command(the, place, kMaps, with_our_maps(place.text))});
+      continue;
+    }
+    const bool used = is_used(the, *place.service);
+    found.push_back({"service-policy-map", Severity::Leak,
+                     used ? Certainty::Certain : Certainty::Possible, where(place, kMaps),
+                     used ? "Mail that leaves by this transport never asks forcetls."
+                          : "Nothing seen here sends mail by this transport, but whatever does "
+                            "never asks forcetls.",
+                     place.value.empty()
+                         ? unset_command(the, place, kMaps)
+                         : set_command(the, place, kMaps, with_our_maps(place.text))});
+  }
+}
+
+void check_earlier_tables(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+    const auto tables = split_list(place.value);
+    if (!has_map(tables, "tls")) continue;
+    for (const std::string& table : tables) {
+      if (is_our_map(table, "tls")) break;
+      if (is_our_map(table, "default")) continue;
+      const auto hidden = hidden_by(the, table);
+      const std::string what =
+          hidden.empty()
+              ? fmt::format("{} is asked before forcetls: what it answers hides a row.", table)
+              : fmt::format(
+                    "{} is asked before forcetls, and its weaker answer hides the row of {}.",
+                    table, some_of(hidden));
+      found.push_back({"policy-map-not-first", Severity::Leak,
+                       hidden.empty() ? Certainty::Possible : Certainty::Certain,
+                       where(place, kMaps), what,
+                       set_command(the, place, kMaps, with_our_maps(place.text))});
+    }
+  }
+}
+
+void check_lmtp_maps(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"lmtp"}, kLmtpMaps)) {
+    if (has_map(split_list(place.value), "lmtp")) continue;
+    const bool used =
+        std::any_of(the.facts.routes.begin(), the.facts.routes.end(), [&](const auto& route) {
+          const PostfixService* service = service_of_transport(the, route.second.transport);
+          return service != nullptr && service->program == "lmtp" &&
+                 !stays_here(route.second.next_hop);
+        });
+    std::string list(kLmtpMap);
+    if (!without_blanks(place.text).empty()) list += ", " + place.text;
+    found.push_back({"lmtp-policy-map", used ? Severity::Leak : Severity::Note,
+                     used ? Certainty::Certain : Certainty::Possible, where(place, kLmtpMaps),
+                     used ? "Mail for a forced domain leaves by LMTP, which does not ask forcetls."
+                          : "LMTP deliveries to other hosts would not ask forcetls; none was seen.",
+                     set_command(the, place, kLmtpMaps, list)});
+  }
+}
+
+void check_level(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"smtp"}, "smtp_tls_security_level")) {
+    if (!place.value.empty() && place.value != "none") continue;
+    const auto old_switch = [&](std::string_view name) {
+      return is_yes(place.service == nullptr ? the.config.value(name)
+                                             : the.config.value(*place.service, name));
+    };
+    // smtp_use_tls and smtp_enforce_tls count only while the level is empty.
+    if (place.value.empty() && (old_switch("smtp_use_tls") || old_switch("smtp_enforce_tls")))
+      continue;
+    found.push_back({"security-level", Severity::Note, Certainty::Certain,
+                     where(place, "smtp_tls_security_level"),
+                     "Mail to domains without a row leaves in clear even where TLS is offered.",
+                     set_command(the, place, "smtp_tls_security_level", "may")});
+  }
+  for (const Place& place : places(the, {"smtp"}, "smtp_tls_per_site"))
+    if (!place.value.empty())
+      found.push_back({"per-site-ignored", Severity::Warning, Certainty::Certain,
+                       where(place, "smtp_tls_per_site"),
+                       "Postfix ignores this table as soon as there are policy maps: what it says "
+                       "MUST is no longer enforced. Write rows for its entries first.",
+                       unset_command(the, place, "smtp_tls_per_site")});
+}
+
+}  // namespace forcetls::doctor

@@ -1,0 +1,68 @@
+// What the checks will want to know of the host.
+#include <algorithm>
+
+#include "shared/mta/doctor_case.h"
+
+namespace forcetls::doctor {
+namespace {
+
+/// Tables of the policy maps: those before ours, and ours.
+void ask_policy_tables(const PostfixConfig& config, Questions& asked) {
+  for (const PostfixService* service : config.services_of("smtp")) {
+    const auto tables = config.list(*service, "smtp_tls_policy_maps");
+    const auto ours = std::find_if(tables.begin(), tables.end(), [](const std::string& table) {
+      return is_our_map(table, "tls");
+    });
+    if (ours == tables.end()) continue;
+    asked.our_tables.insert(*ours);
+    for (auto table = tables.begin(); table != ours; ++table)
+      if (!is_our_map(*table, "default")) asked.policy_tables.insert(*table);
+  }
+  asked.tables.insert(asked.policy_tables.begin(), asked.policy_tables.end());
+}
+
+void ask_files(const PostfixConfig& config, const Rule& rule, const std::string& queue_directory,
+               Questions& asked) {
+  if (rule.outbound.tafile.empty()) return;
+  const std::string file(rule.outbound.tafile);
+  for (const PostfixService* service : config.services_of("smtp"))
+    asked.files.insert(service->chrooted ? queue_directory + file : file);
+}
+
+}  // namespace
+
+std::string sample_address(std::string_view key) {
+  const auto parsed = NextHopKey::parse(key.starts_with('.') ? key.substr(1) : key);
+  if (!parsed || parsed->kind != KeyKind::Name || parsed->text.empty()) return {};
+  const std::string_view below = key.starts_with('.') ? "forcetls-doctor." : "";
+  return "postmaster@" + std::string(below) + parsed->text;
+}
+
+Questions questions_of_policy(const PostfixConfig& config, const RuleStore& policy,
+                              const std::string& queue_directory) {
+  Questions asked;
+  ask_policy_tables(config, asked);
+  for (const char* name :
+       {"transport_maps", "sender_dependent_relayhost_maps",
+        "sender_dependent_default_transport_maps", "sender_bcc_maps", "recipient_bcc_maps"})
+    for (const std::string& table : config.list(name)) asked.tables.insert(table);
+  for (const PostfixService* service : config.services_of("smtp")) {
+    for (const std::string& filter : config.list(*service, "smtp_delivery_status_filter"))
+      asked.status_filters.insert(filter);
+    if (const auto file = config.value(*service, "smtp_tls_CAfile"); !file.empty())
+      asked.files.insert(file);
+  }
+  if (const auto address = config.value("always_bcc"); !address.empty())
+    asked.addresses.insert(address);
+  policy.for_each_rule([&](const Rule& rule) {
+    if (rule.mode != Mode::Enforce || !is_forced(rule.outbound.level)) return;
+    ask_files(config, rule, queue_directory, asked);
+    if (asked.keys.size() >= kMostExaminedRows) return;
+    asked.keys.emplace_back(rule.key);
+    if (auto address = sample_address(rule.key); !address.empty())
+      asked.addresses.insert(std::move(address));
+  });
+  return asked;
+}
+
+}  // namespace forcetls::doctor

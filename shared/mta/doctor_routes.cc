@@ -1,0 +1,276 @@
+// Does mail for a forced domain go where its own row is asked for, or a row as strong?
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "shared/core/ascii.h"
+#include "shared/mta/doctor_case.h"
+
+namespace forcetls::doctor {
+namespace {
+
+/// Programs that hand nothing to another host.
+bool is_local_program(std::string_view program) {
+  for (const char* local : {"local", "virtual", "error", "retry", "discard", "bounce"})
+    if (program == local) return true;
+  return false;
+}
+
+/// A next hop with the domains that go there and what the strictest of them demands.
+struct Detour {
+  std::vector<std::string> domains;
+  Requirement wanted;
+};
+
+void add(std::map<std::string, Detour>& detours, const std::string& by, const std::string& domain,
+         const Requirement& wanted) {
+  const auto [entry, is_new] = detours.try_emplace(by, Detour{{}, wanted});
+  if (!is_new && !satisfies(entry->second.wanted, wanted)) entry->second.wanted = wanted;
+  entry->second.domains.push_back(domain);
+}
+
+/// Routes of the forced rows that are not right, by next hop and by transport.
+struct Detours {
+  std::map<std::string, Detour> next_hops, lmtp_hops, transports;
+};
+
+void judge_route(const Case& the, const ForcedRow& row, const std::string& address,
+                 const ResolvedRoute& route, Detours& detours) {
+  const PostfixService* service = service_of_transport(the, route.transport);
+  if (service != nullptr && is_local_program(service->program)) return;
+  const bool is_client = service != nullptr && is_network_client(*service);
+  if (is_client && stays_here(route.next_hop)) return;
+  if (!is_client || (service->program == "smtp" && !asks_policyd(the, *service))) {
+    add(detours.transports, route.transport, row.key, row.requirement);
+    return;
+  }
+  const auto domain = domain_of_address(address);
+  const auto hop = NextHopKey::parse(route.next_hop);
+  if (service->program == "smtp" && domain && hop && hop->text == domain->text) return;
+  if (service->program == "smtp") {
+    if (unmet(the, route.next_hop, {&row.requirement, 1}) != nullptr)
+      add(detours.next_hops, route.next_hop, row.key, row.requirement);
+    return;
+  }
+  const bool kept = hop && asks_policyd(the, *service) &&
+                    find_exact_policy(the.policy, *hop, the.now).rule &&
+                    unmet(the, route.next_hop, {&row.requirement, 1}) == nullptr;
+  if (!kept) add(detours.lmtp_hops, route.next_hop, row.key, row.requirement);
+}
+
+Finding bad_transport(const Case& the, const std::string& name, const Detour& detour) {
+  const PostfixService* service = service_of_transport(the, name);
+  Finding finding{"route-transport",
+                  Severity::Leak,
+                  Certainty::Certain,
+                  fmt::format("master.cf: {}/unix", name),
+                  {},
+                  {}};
+  if (service == nullptr) {
+    finding.severity = Severity::Warning;
+    finding.what = fmt::format(
+        "Mail for {} is routed to the transport {}, which master.cf does not "
+        "have: it waits.",
+        some_of(detour.domains), name);
+    finding.fix = fmt::format("postconf -M {}/unix='{} unix - - y - - smtp'", name, name);
+    return finding;
+  }
+  if (service->program == "smtp") {
+    finding.what = fmt::format("Mail for {} leaves by this transport, which does not ask forcetls.",
+                               some_of(detour.domains));
+    finding.fix = service->options.contains("smtp_tls_policy_maps")
+                      ? unset_command(the, {service, {}, {}}, "smtp_tls_policy_maps")
+                      : setup_command(the);
+    return finding;
+  }
+  finding.certainty = Certainty::Possible;
+  finding.what = fmt::format(
+      "Mail for {} is handed to {}: how that sends it on, forcetls cannot "
+      "know.",
+      some_of(detour.domains), service->program);
+  finding.fix = "route the domain by smtp: in transport_maps";
+  return finding;
+}
+
+Finding weak_hop(const Case& the, std::string_view id, const std::string& where_it_is,
+                 const std::string& next_hop, const Requirement& wanted) {
+  return {std::string(id),
+          Severity::Leak,
+          Certainty::Certain,
+          where_it_is,
+          fmt::format("Postfix asks for {} instead of the recipient's domain, and its own row {} "
+                      "{}.",
+                      next_hop,
+                      the.policy.find_rule(next_hop) ? "is weaker than" : "is missing; it must be",
+                      to_text(wanted.level)),
+          row_command(the, next_hop, wanted)};
+}
+
+/// Where the next hop of all other mail stands, if it is this one.
+std::string origin_of(const Case& the, const std::string& next_hop) {
+  if (equal_ignoring_case(the.config.value("relayhost"), next_hop)) return "main.cf: relayhost";
+  for (const char* name : {"default_transport", "relay_transport"})
+    if (destination_in(the.config.value(name)).next_hop == next_hop)
+      return fmt::format("main.cf: {}", name);
+  return "main.cf: transport_maps";
+}
+
+bool knows_routes(const Case& the) { return !the.facts.routes.empty(); }
+
+/// A value "transport:nexthop" or, in relayhost's tables, a bare next hop.
+void judge_entry(const Case& the, std::string_view id, const std::string& where_it_is,
+                 const Destination& destination, Findings& found) {
+  if (destination.next_hop.empty() || stays_here(destination.next_hop)) return;
+  const PostfixService* service =
+      destination.transport.empty() ? nullptr : service_of_transport(the, destination.transport);
+  if (service != nullptr && !is_network_client(*service)) return;
+  const Requirement* wanted = unmet(the, destination.next_hop, the.needs);
+  if (wanted == nullptr) return;
+  Finding finding = weak_hop(the, id, where_it_is, destination.next_hop, *wanted);
+  finding.certainty = the.has_rows() ? Certainty::Likely : Certainty::Possible;
+  found.push_back(std::move(finding));
+}
+
+/// The forced demand on the recipients that a transport table's key names; nothing otherwise.
+std::optional<Requirement> demand_of_pattern(const Case& the, std::string_view key) {
+  const auto at = key.rfind('@');
+  const std::string_view name = at == key.npos ? key : key.substr(at + 1);
+  const auto domain = NextHopKey::parse(name.starts_with('.') ? name.substr(1) : name);
+  if (name.empty() || name == "*" || !domain || domain->kind != KeyKind::Name) return std::nullopt;
+  const auto rule = find_policy(the.policy, *domain, the.now).rule;
+  if (!rule || !is_forced(rule->outbound.level)) return std::nullopt;
+  return rule->outbound;
+}
+
+void judge_transport_entry(const Case& the, const std::string& table, const TableEntry& entry,
+                           Findings& found) {
+  const auto wanted = demand_of_pattern(the, entry.key);
+  const Destination to = destination_in(entry.value);
+  if (!wanted || to.next_hop.empty() || stays_here(to.next_hop)) return;
+  const PostfixService* service =
+      to.transport.empty() ? nullptr : service_of_transport(the, to.transport);
+  if (service != nullptr && service->program != "smtp") return;
+  if (equal_ignoring_case(to.next_hop, entry.key)) return;
+  if (unmet(the, to.next_hop, {&*wanted, 1}) == nullptr) return;
+  found.push_back(weak_hop(the, "route-next-hop",
+                           fmt::format("main.cf: transport_maps: {}: {}", table, entry.key),
+                           to.next_hop, *wanted));
+}
+
+void judge_sender_table(const Case& the, std::string_view parameter, const std::string& table,
+                        Findings& found) {
+  if (is_our_map(table, "sender")) return;
+  const std::string place = fmt::format("main.cf: {}: {}", parameter, table);
+  const auto listed = the.facts.tables.find(table);
+  if (listed == the.facts.tables.end()) {
+    found.push_back({"sender-route", Severity::Note, Certainty::Possible, place,
+                     "This table cannot be listed here: each next hop that it gives needs a row of "
+                     "its own.",
+                     "forcetls check '[NEXT.HOP]:PORT'"});
+    return;
+  }
+  std::set<std::string> seen;
+  for (const TableEntry& entry : listed->second) {
+    if (!seen.insert(entry.value).second) continue;
+    const bool is_relay = parameter == "sender_dependent_relayhost_maps";
+    const Destination to = is_relay ? Destination{{}, entry.value} : destination_in(entry.value);
+    if (to.next_hop == "DUNNO" || to.transport == "DUNNO") continue;
+    judge_entry(the, "sender-route", place, to, found);
+  }
+}
+
+}  // namespace
+
+void check_routes(const Case& the, Findings& found) {
+  Detours detours;
+  for (const ForcedRow& row : the.forced) {
+    const std::string address = sample_address(row.key);
+    const auto route = the.facts.routes.find(address);
+    if (route != the.facts.routes.end()) judge_route(the, row, address, route->second, detours);
+  }
+  for (const auto& [next_hop, detour] : detours.next_hops) {
+    Finding finding =
+        weak_hop(the, "route-next-hop", origin_of(the, next_hop), next_hop, detour.wanted);
+    finding.what =
+        fmt::format("Mail for {} goes to {}. ", some_of(detour.domains), next_hop) + finding.what;
+    found.push_back(std::move(finding));
+  }
+  for (const auto& [next_hop, detour] : detours.lmtp_hops)
+    found.push_back({"lmtp-elsewhere", Severity::Leak, Certainty::Certain, origin_of(the, next_hop),
+                     fmt::format("Mail for {} goes by LMTP to {}, which has no row of its own that "
+                                 "is as strong.",
+                                 some_of(detour.domains), next_hop),
+                     row_command(the, next_hop, detour.wanted)});
+  for (const auto& [transport, detour] : detours.transports)
+    found.push_back(bad_transport(the, transport, detour));
+  if (the.forced_count > the.forced.size() && knows_routes(the))
+    found.push_back({"route-next-hop", Severity::Note, Certainty::Possible, "policy.db",
+                     fmt::format("Only {} of {} forced rows were looked at one by one.",
+                                 the.forced.size(), the.forced_count),
+                     "forcetls check DOMAIN"});
+}
+
+void check_relayhost(const Case& the, Findings& found) {
+  // With the routes of the forced domains known, they have been judged better than can be here.
+  if (the.has_rows() && knows_routes(the)) return;
+  const std::string relayhost = the.config.value("relayhost");
+  judge_entry(the, "route-next-hop", "main.cf: relayhost", {{}, relayhost}, found);
+  for (const char* name : {"default_transport", "relay_transport"})
+    judge_entry(the, "route-next-hop", fmt::format("main.cf: {}", name),
+                destination_in(the.config.value(name)), found);
+}
+
+void check_transport_entries(const Case& the, Findings& found) {
+  for (const std::string& table : the.config.list("transport_maps")) {
+    const auto listed = the.facts.tables.find(table);
+    if (listed == the.facts.tables.end()) continue;
+    for (const TableEntry& entry : listed->second) {
+      // A plain domain's route has been resolved; users and sub-domains have not.
+      if (knows_routes(the) && the.facts.routes.contains(sample_address(entry.key))) continue;
+      judge_transport_entry(the, table, entry, found);
+    }
+  }
+}
+
+void check_sender_routes(const Case& the, Findings& found) {
+  for (const char* name :
+       {"sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps"})
+    for (const std::string& table : the.config.list(name))
+      judge_sender_table(the, name, table, found);
+}
+
+void check_fallback_relay(const Case& the, Findings& found) {
+  constexpr std::string_view kName = "smtp_fallback_relay";
+  for (const Place& place : places(the, {"smtp"}, kName))
+    for (const std::string& relay : split_list(place.value)) {
+      if (stays_here(relay)) continue;
+      const Requirement* wanted = unmet(the, relay, the.needs);
+      if (wanted == nullptr) continue;
+      Finding finding = weak_hop(the, "fallback-relay", where(place, kName), relay, *wanted);
+      finding.what =
+          "What a partner cannot take as required is handed to this relay. " + finding.what;
+      found.push_back(std::move(finding));
+    }
+}
+
+void check_mailbox_transports(const Case& the, Findings& found) {
+  for (const char* name : {"virtual_transport", "mailbox_transport", "local_transport"}) {
+    const Destination to = destination_in(the.config.value(name));
+    const PostfixService* service = service_of_transport(the, to.transport);
+    if (service == nullptr || service->program != "lmtp" || to.next_hop.empty()) continue;
+    const auto hop =
+        NextHopKey::parse(to.next_hop.starts_with("inet:") ? to.next_hop.substr(5) : to.next_hop);
+    if (stays_here(to.next_hop) || (hop && find_exact_policy(the.policy, *hop, the.now).rule))
+      continue;
+    found.push_back({"lmtp-elsewhere", Severity::Note, Certainty::Certain,
+                     fmt::format("main.cf: {}", name),
+                     fmt::format("Mail for your own mailboxes goes by LMTP to {} as main.cf says, "
+                                 "not as a row does.",
+                                 to.next_hop),
+                     row_command(the, to.next_hop, {.level = Level::Encrypt})});
+  }
+}
+
+}  // namespace forcetls::doctor

@@ -1,0 +1,190 @@
+// Can the levels that look at certificates work here, and do rows keep to what main.cf demands?
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "shared/core/ascii.h"
+#include "shared/mta/doctor_case.h"
+
+namespace forcetls::doctor {
+namespace {
+
+struct Rows {
+  bool verify_by_store = false;  ///< verify or secure without a trust anchor of its own
+  bool dane = false;
+  std::set<std::string> tafiles, digests;
+};
+
+Rows rows_of(const Case& the) {
+  Rows rows;
+  the.policy.for_each_rule([&rows](const Rule& rule) {
+    if (rule.mode != Mode::Enforce) return;
+    const Requirement& wanted = rule.outbound;
+    const bool by_name = wanted.level == Level::Verify || wanted.level == Level::Secure;
+    if (by_name && wanted.tafile.empty()) rows.verify_by_store = true;
+    if (by_name && !wanted.tafile.empty()) rows.tafiles.emplace(wanted.tafile);
+    if (wanted.level == Level::Dane || wanted.level == Level::DaneOnly) rows.dane = true;
+    if (wanted.level == Level::Fingerprint)
+      rows.digests.emplace(wanted.match.substr(0, wanted.match.find('|')));
+  });
+  return rows;
+}
+
+/// Bytes of a digest; 0: an algorithm that we do not know.
+std::size_t digest_bytes(std::string_view algorithm) {
+  constexpr std::array<std::pair<std::string_view, std::size_t>, 5> kSizes{
+      {{"md5", 16}, {"sha1", 20}, {"sha256", 32}, {"sha384", 48}, {"sha512", 64}}};
+  for (const auto& [name, bytes] : kSizes)
+    if (equal_ignoring_case(name, algorithm)) return bytes;
+  return 0;
+}
+
+std::string value_at(const Case& the, const Place& place, std::string_view name) {
+  return place.service == nullptr ? the.config.value(name) : the.config.value(*place.service, name);
+}
+
+void check_store(const Case& the, const Place& place, bool needed, Findings& found) {
+  const std::string path = value_at(the, place, "smtp_tls_CApath");
+  const bool missing =
+      place.value.empty() && path.empty() && !is_yes(value_at(the, place, "tls_append_default_CA"));
+  const std::string bad = the.facts.missing_files.contains(place.value) ? place.value : "";
+  if (!missing && bad.empty()) return;
+  found.push_back(
+      {"ca-store", needed ? Severity::Warning : Severity::Note, Certainty::Certain,
+       where(place, "smtp_tls_CAfile"),
+       bad.empty() ? "Postfix has no store of certificate authorities: mail to rows of "
+                     "level verify or secure waits."
+                   : fmt::format("{} is missing or empty: mail to rows of level verify "
+                                 "or secure waits.",
+                                 bad),
+       set_command(the, place, "smtp_tls_CAfile", "/etc/ssl/certs/ca-certificates.crt")});
+}
+
+/// What main.cf demands where TLS is mandatory, as the setting that records it would say it.
+std::string excluded_ciphers(const Case& the) {
+  std::string list;
+  for (const char* name : {"smtp_tls_exclude_ciphers", "smtp_tls_mandatory_exclude_ciphers"})
+    for (const std::string& cipher : the.config.list(name))
+      list += (list.empty() ? "" : ":") + cipher;
+  return list;
+}
+
+/// The lowest protocol that smtp_tls_mandatory_protocols leaves; empty: no more than our default.
+std::string lowest_protocol(const Case& the) {
+  constexpr std::array<std::string_view, 4> kVersions{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+  std::array<bool, 4> allowed{true, true, true, true};
+  std::array<bool, 4> named{};
+  for (const std::string& item : split_list(the.config.value("smtp_tls_mandatory_protocols"))) {
+    for (std::size_t i = 0; i < kVersions.size(); ++i) {
+      if (equal_ignoring_case(item, fmt::format("!{}", kVersions[i]))) allowed[i] = false;
+      if (equal_ignoring_case(item, kVersions[i])) named[i] = true;
+      if (equal_ignoring_case(item, fmt::format(">={}", kVersions[i])))
+        std::fill(allowed.begin(), allowed.begin() + static_cast<std::ptrdiff_t>(i), false);
+    }
+  }
+  if (std::find(named.begin(), named.end(), true) != named.end())
+    for (std::size_t i = 0; i < named.size(); ++i) allowed[i] = allowed[i] && named[i];
+  const auto first = std::find(allowed.begin(), allowed.end(), true);
+  if (first == allowed.end() || first == allowed.begin()) return {};
+  return std::string(kVersions[static_cast<std::size_t>(first - allowed.begin())]);
+}
+
+/// True if everything in the colon list `wanted` is in `recorded`.
+bool lists_all(std::string_view recorded, std::string_view wanted) {
+  const std::string all = fmt::format(":{}:", recorded);
+  while (!wanted.empty()) {
+    const auto end = std::min(wanted.find(':'), wanted.size());
+    if (all.find(fmt::format(":{}:", wanted.substr(0, end))) == all.npos) return false;
+    wanted.remove_prefix(std::min(end + 1, wanted.size()));
+  }
+  return true;
+}
+
+void report_floor(const Case& the, std::string_view parameter, std::string_view setting,
+                  std::string_view wanted, Findings& found) {
+  found.push_back(
+      {"floor-not-recorded", Severity::Warning, Certainty::Certain,
+       fmt::format("main.cf: {}", parameter),
+       fmt::format("A row's answer replaces it, and would take a weaker connection than "
+                   "main.cf does: record {} in the policy.",
+                   wanted),
+       setting_command(the, setting, wanted)});
+}
+
+}  // namespace
+
+void check_trust(const Case& the, Findings& found) {
+  const Rows rows = rows_of(the);
+  for (const Place& place : places(the, {"smtp"}, "smtp_tls_CAfile"))
+    check_store(the, place, rows.verify_by_store, found);
+  const auto services = the.config.services_of("smtp");
+  const bool chrooted = std::any_of(services.begin(), services.end(),
+                                    [](const PostfixService* one) { return one->chrooted; });
+  const std::string queue = the.config.value("queue_directory");
+  for (const std::string& file : rows.tafiles) {
+    const std::string inside = chrooted ? queue + file : file;
+    if (!the.facts.missing_files.contains(inside)) continue;
+    found.push_back(
+        {"tafile-chroot", Severity::Warning, Certainty::Certain,
+         fmt::format("policy.db: tafile = '{}'", file),
+         fmt::format("Postfix opens {}, which is not there: mail to the row waits.", inside),
+         chrooted ? fmt::format("install -D -m 0644 {} {}", quoted(file), quoted(inside))
+                  : fmt::format("install -D -m 0644 YOUR.pem {}", quoted(file))});
+  }
+}
+
+void check_dane(const Case& the, Findings& found) {
+  constexpr std::string_view kName = "smtp_dns_support_level";
+  if (!rows_of(the).dane) return;
+  for (const Place& place : places(the, {"smtp"}, kName))
+    if (!equal_ignoring_case(place.value, "dnssec"))
+      found.push_back({"dane-dnssec", Severity::Warning, Certainty::Certain, where(place, kName),
+                       "Postfix does not look for signed records: mail to rows of level dane-only "
+                       "waits, and dane is no more than may.",
+                       set_command(the, place, kName, "dnssec")});
+}
+
+void check_fingerprints(const Case& the, Findings& found) {
+  constexpr std::string_view kName = "smtp_tls_fingerprint_digest";
+  const Rows rows = rows_of(the);
+  for (const Place& place : places(the, {"smtp"}, kName)) {
+    const std::size_t bytes = digest_bytes(place.value);
+    const bool fits =
+        std::all_of(rows.digests.begin(), rows.digests.end(), [bytes](const std::string& digest) {
+          return bytes == 0 || digest.size() == bytes * 3 - 1;
+        });
+    if (equal_ignoring_case(place.value, "sha256") ? fits : fits && !rows.digests.empty()) continue;
+    found.push_back({"fingerprint-digest", fits ? Severity::Note : Severity::Warning,
+                     Certainty::Certain, where(place, kName),
+                     fits ? fmt::format("Digests in rows of level fingerprint would be compared by "
+                                        "{}.",
+                                        place.value)
+                          : fmt::format("Digests of the servers are made by {}, those of the rows "
+                                        "are of another length: mail to them waits.",
+                                        place.value),
+                     set_command(the, place, kName, "sha256")});
+  }
+}
+
+void check_floors(const Case& the, Findings& found) {
+  const auto recorded = [&](std::string_view name) -> std::optional<std::string_view> {
+    const auto setting = the.facts.settings.find(name);
+    if (setting == the.facts.settings.end()) return std::nullopt;
+    return setting->second;
+  };
+  const std::string excluded = excluded_ciphers(the);
+  if (const auto floor = recorded("floor_exclude"); floor && !lists_all(*floor, excluded))
+    report_floor(the, "smtp_tls_mandatory_exclude_ciphers", "floor_exclude", excluded, found);
+  const std::string lowest = lowest_protocol(the);
+  // Rows ask for TLSv1.2 unless they say otherwise; only more than that needs a record.
+  if (const auto floor = recorded("floor_min_protocol");
+      floor && lowest > "TLSv1.1" && *floor < lowest)
+    report_floor(the, "smtp_tls_mandatory_protocols", "floor_min_protocol", lowest, found);
+  const std::string grade = the.config.value("smtp_tls_mandatory_ciphers");
+  if (const auto floor = recorded("floor_ciphers"); floor && grade == "high" && *floor != "high")
+    report_floor(the, "smtp_tls_mandatory_ciphers", "floor_ciphers", "high", found);
+}
+
+}  // namespace forcetls::doctor
