@@ -155,7 +155,7 @@ def _with_everything(world: World, postfix: Postfix) -> None:
             "lan.example": "smtp:[relay-clear.lan.example]", "bare.example": "smtp:relay-clear.lan.example",
             "tls.example": "relay:[relay-tls.lan.example]:587"}),
         mailbox_transport="lmtp:unix:private/mailboxes", smtp_tls_policy_maps=f"{own_table}, {resolver}",
-        smtpd_recipient_restrictions=f"reject_unknown_recipient_domain, check_policy_service {world.greylisting.address}",
+        smtpd_recipient_restrictions=f"reject_non_fqdn_recipient, check_policy_service {world.greylisting.address}",
         smtpd_milters=MILTER_ADDRESS, milter_default_action="accept")
     postfix.set_service(
         "submission inet n - y - - smtpd -o syslog_name=postfix/submission -o smtpd_tls_security_level=encrypt "
