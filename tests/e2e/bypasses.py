@@ -109,7 +109,8 @@ WHOLE_HOST = [
     Bypass("the map is not asked", "no map", main_cf={"smtp_tls_policy_maps": ""}, finding="policy-map-missing",
            about="smtp_tls_policy_maps"),
     Bypass("smtp_tls_per_site, which Postfix no longer asks", "per-site table", row={},
-           tables={"smtp_tls_per_site": "{domain} MUST"}, finding="per-site-ignored", about="smtp_tls_per_site",
+           tables={"smtp_tls_per_site": "{domain} MUST"}, finding="per-site-ignored", severity="warning",
+           about="smtp_tls_per_site",
            closed_by="fix"),
 ]
 
@@ -143,7 +144,7 @@ STOCK = [
            finding="starttls-5xx", severity="warning", about="smtp_delivery_status_filter", after="deferred 4.5.1"),
     Bypass("users hand mail in by a port with restrictions of its own", "stock", partner="good",
            play=from_outside(587), before="partner TLSv1.3", finding="policy-service-missing", about="submission",
-           severity="warning", after="refused 451",
+           severity="warning", after="refused 451", arrives_in_clear=True,
            master_cf=("submission inet n - y - - smtpd -o smtpd_recipient_restrictions=permit_mynetworks,reject",)),
     Bypass("the address of the partner's server", "stock", recipient="user@[{mx_address}]", finding="",
            about="{mx_address}", closed_by="UPDATE setting SET value = 'encrypt' WHERE name = 'unlisted_relay'"),
@@ -165,7 +166,8 @@ MAIN_CF = [
            tables={"smtp_tls_policy_maps": ".earlier-parent.example may"}, **NO_LEAK),
     Bypass("main.cf excludes more ciphers than the row", "main.cf", partner="tls1.2",
            main_cf={"smtp_tls_mandatory_exclude_ciphers": "ECDHE"}, before="partner TLSv1.2",
-           finding="floor-not-recorded", about="smtp_tls_mandatory_exclude_ciphers", after="deferred 4.7.5"),
+           finding="floor-not-recorded", severity="warning", about="smtp_tls_mandatory_exclude_ciphers",
+           after="deferred 4.7.5"),
     Bypass("smtp_tls_security_level = none", "main.cf", main_cf={"smtp_tls_security_level": "none"}, **NO_LEAK),
     Bypass("smtp_tls_secure_cert_match = hostname", "main.cf", partner="outsourced", row={"outbound": "secure"},
            main_cf={"smtp_tls_secure_cert_match": "hostname"}, after="deferred 4.7.5",
@@ -191,7 +193,7 @@ STRICT = [
     _strict("a trust anchor outside the chroot", "good", {"outbound": "secure", "tafile": "{ca}"}, "tafile-chroot"),
     _strict("main.cf wants a newer protocol than the row", "tls1.2", {"outbound": "encrypt"}, "floor-not-recorded",
             main_cf={"smtp_tls_mandatory_protocols": ">=TLSv1.3"}, about="smtp_tls_mandatory_protocols",
-            severity="leak", before="partner TLSv1.2", after="deferred 4.7.5"),
+            before="partner TLSv1.2", after="deferred 4.7.5"),
 ]
 
 

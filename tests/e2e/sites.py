@@ -42,6 +42,7 @@ class Bypass:
     sender: str = "{sender}"
     recipient: str = "user@{domain}"
     play: "Play | None" = None
+    arrives_in_clear: bool = False  # Over the link, from a client: what is captured then proves nothing.
     before: str = "partner CLEAR"
     since: tuple[int, int] = (3, 7)
     # What doctor says (nothing, if finding is empty), how it is closed, and what becomes of the message then.

@@ -181,6 +181,15 @@ class Forcetls:
             raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
         return json.loads(result.stdout)["findings"]
 
+    def run_as_administrator(self, command: str) -> None:
+        """Runs a command line as it is printed, as root, with our programs on the PATH."""
+        path = f"{self._programs}:{os.environ['PATH']}"
+        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, errors="replace", check=False,
+                                env={**os.environ, "PATH": path})
+        if result.returncode != 0:
+            raise ForcetlsError(f"{command}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        self.postfix.cool_configuration()
+
     def policy(self, sql: str) -> tuple[int, str]:
         """Runs SQL on policy.db in the stock sqlite3 shell, as an administrator would: (exit status, stderr)."""
         result = subprocess.run(["sqlite3", str(self.policy_db), sql], capture_output=True, text=True, check=False)
