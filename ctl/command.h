@@ -52,6 +52,11 @@ struct SetupOptions {
   bool bounce_bodies = false;
 };
 
+struct DoctorOptions {
+  std::string config_dir;  ///< empty: the instance that postconf names
+  bool json = false;
+};
+
 /// forcetls init: creates the policy database, or migrates an older one.
 int run_init(const Config& config);
 
@@ -60,5 +65,8 @@ int run_check(const Config& config, const CheckOptions& options);
 
 /// forcetls setup: shows, makes or takes back the changes that Postfix needs.
 int run_setup(const Config& config, const SetupOptions& options);
+
+/// forcetls doctor: every way around the enforcement in a Postfix configuration.
+int run_doctor(const Config& config, const DoctorOptions& options);
 
 }  // namespace forcetls

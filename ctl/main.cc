@@ -20,6 +20,10 @@ Examples:
   forcetls setup --apply                   # makes those changes, with a backup
   forcetls setup --undo                    # main.cf and master.cf as they were, byte for byte
   forcetls setup --config-dir /etc/postfix-out --apply
+  forcetls doctor
+  forcetls doctor --json --config-dir /etc/postfix-out | jq '.findings[].fix'
+
+Exit status of doctor: 0 nothing but notes, 1 a warning, 2 a leak, 3 it could not look, 64 wrong use.
 
 Exit status: 0 done, 1 not forced (check --forced) or there are changes to apply (setup), 64 wrong
 use, 65 not a domain, address or next hop, 66 no such database or Postfix instance, 71 it cannot be
@@ -32,6 +36,7 @@ struct Flags {
   CommonFlags common;
   CheckOptions check;
   SetupOptions setup;
+  DoctorOptions doctor;
 };
 
 CLI::App& define_init(CLI::App& app, Flags& flags) {
@@ -70,6 +75,16 @@ CLI::App& define_setup(CLI::App& app, Flags& flags) {
   return command;
 }
 
+CLI::App& define_doctor(CLI::App& app, Flags& flags) {
+  CLI::App& command = *app.add_subcommand(
+      "doctor", "Find every way around the enforcement in Postfix, and what closes it");
+  define_files(command, flags.common);
+  command.add_option("--config-dir", flags.doctor.config_dir,
+                     "Directory of main.cf (default: what postconf -h config_directory says)");
+  command.add_flag("--json", flags.doctor.json, "Print one JSON object");
+  return command;
+}
+
 int run(int argc, const char* const* argv) {
   CLI::App app("Forced TLS per partner: looks after the policy that Postfix asks for.", "forcetls");
   app.set_version_flag("--version", "forcetls " FORCETLS_VERSION);
@@ -77,11 +92,13 @@ int run(int argc, const char* const* argv) {
   app.footer(kExamples);
   Flags flags;
   const CLI::App& init = define_init(app, flags);
+  const CLI::App& doctor = define_doctor(app, flags);
   define_check(app, flags);
   const CLI::App& setup = define_setup(app, flags);
   if (const auto done = parse(app, argc, argv)) return *done;
   const Config config = read_settings(flags.common);
   if (init.parsed()) return run_init(config);
+  if (doctor.parsed()) return run_doctor(config, flags.doctor);
   if (setup.parsed()) return run_setup(config, flags.setup);
   return run_check(config, flags.check);
 }

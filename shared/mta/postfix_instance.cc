@@ -44,6 +44,20 @@ std::string complaint_in(std::string_view printed) {
   return found;
 }
 
+/// Lines of "key<TAB>value".
+std::vector<TableEntry> entries_in(std::string_view lines) {
+  std::vector<TableEntry> entries;
+  while (!lines.empty()) {
+    const auto end = std::min(lines.find('\n'), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    const auto tab = std::min(line.find_first_of("\t "), line.size());
+    entries.push_back(
+        {std::string(line.substr(0, tab)), std::string(without_blanks(line.substr(tab)))});
+  }
+  return entries;
+}
+
 /// A connection to a socket in a directory that may have a longer path than an address can hold.
 Result<UniqueFd> connect_to(const std::string& directory, const std::string& name) {
   const UniqueFd folder(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -148,23 +162,29 @@ Result<std::optional<std::string>> PostfixInstance::query(const std::string& tab
   return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
 }
 
+Result<std::map<std::string, std::string>> PostfixInstance::query_all(
+    const std::string& table, const std::vector<std::string>& keys) const {
+  std::string input;
+  for (const std::string& key : keys) input += key + "\n";
+  const auto asked =
+      run_command({"postmap", "-c", config_directory_, "-q", "-", table},
+                  {.input = input, .directory = queue_directory_, .deadline = kToolDeadline});
+  if (!asked) return fail(asked.error());
+  if (asked->status != 0 && !asked->err.empty())
+    return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
+  std::map<std::string, std::string> answers;
+  for (TableEntry& entry : entries_in(asked->out))
+    answers.insert_or_assign(std::move(entry.key), std::move(entry.value));
+  return answers;
+}
+
 Result<std::vector<TableEntry>> PostfixInstance::list(const std::string& table) const {
   const std::string plain = table.starts_with("proxy:") ? table.substr(6) : table;
   const auto asked = run_command({"postmap", "-c", config_directory_, "-s", plain},
                                  {.directory = queue_directory_, .deadline = kToolDeadline});
   if (!asked) return fail(asked.error());
   if (asked->status != 0) return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
-  std::vector<TableEntry> entries;
-  std::string_view lines = asked->out;
-  while (!lines.empty()) {
-    const auto end = std::min(lines.find('\n'), lines.size());
-    const std::string_view line = lines.substr(0, end);
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-    const auto tab = std::min(line.find_first_of("\t "), line.size());
-    entries.push_back(
-        {std::string(line.substr(0, tab)), std::string(without_blanks(line.substr(tab)))});
-  }
-  return entries;
+  return entries_in(asked->out);
 }
 
 Result<ResolvedRoute> PostfixInstance::resolve(std::string_view sender,

@@ -2,6 +2,7 @@
 // trivial-rewrite. Reads only. For ctl; one thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,10 @@ class PostfixInstance {
   /// What the table "type:name" gives for `key`, as Postfix would ask it; nothing: no entry. Not
   /// folded: give lower case. Errors: System with postmap's words; Busy.
   Result<std::optional<std::string>> query(const std::string& table, const std::string& key) const;
+
+  /// The same for many keys at once: those that there is an entry for.
+  Result<std::map<std::string, std::string>> query_all(const std::string& table,
+                                                       const std::vector<std::string>& keys) const;
 
   /// All entries of a table that can be listed; `proxy:` in front is left out. Errors: System where
   /// it cannot (pcre:, sqlite:, socketmap: ...) or may not be read.

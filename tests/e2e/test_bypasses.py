@@ -63,12 +63,12 @@ def _play(lab: Lab, forcetls: Forcetls, site: str) -> dict[str, Played]:
 
 def _close(forcetls: Forcetls, every: list[Played]) -> None:
     """What an administrator does: doctor, setup, doctor's fixes, doctor."""
-    findings = forcetls.doctor()
+    _, findings = forcetls.doctor()
     for one in every:
         one.found = findings
     if any(one.case.bypass.closed_by == "setup" for one in every):
         forcetls.setup("--apply")
-        findings = forcetls.doctor()
+        _, findings = forcetls.doctor()
     for one in every:
         if one.case.bypass.closed_by == "fix":
             for finding in one.named(findings):
@@ -76,7 +76,7 @@ def _close(forcetls: Forcetls, every: list[Played]) -> None:
         elif one.case.bypass.closed_by not in ("", "setup"):
             forcetls.set_policy(one.case.text(one.case.bypass.closed_by))
     settle(forcetls)
-    findings = forcetls.doctor()
+    _, findings = forcetls.doctor()
     for one in every:
         one.left = findings
 

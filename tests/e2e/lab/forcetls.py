@@ -161,6 +161,10 @@ class Forcetls:
             if value != self._settings[name]:
                 self.set_policy(f"UPDATE setting SET value = {self._settings[name]} WHERE name = '{name}'")
 
+    def program(self, name: str) -> Path:
+        """The copy of one of our programs that the lab runs."""
+        return self._programs / name
+
     def ctl(self, *arguments: str, user_input: str | None = None) -> subprocess.CompletedProcess:
         """Runs the administrator's command `forcetls`, as root; exit status, stdout and stderr."""
         return subprocess.run([str(self._programs / "forcetls"), *arguments], input=user_input, capture_output=True,
@@ -174,12 +178,13 @@ class Forcetls:
         self.postfix.cool_configuration()
         return result
 
-    def doctor(self) -> list[dict[str, str]]:
-        """The findings of `forcetls doctor` on the instance."""
-        result = self.ctl("doctor", "--json", "--config-dir", str(self.postfix.etc), "--policy-db", str(self.policy_db))
+    def doctor(self, *arguments: str) -> tuple[int, list[dict]]:
+        """What `forcetls doctor` finds in the lab's Postfix: exit status and findings."""
+        result = self.ctl("doctor", "--json", "--policy-db", str(self.policy_db), "--config-dir",
+                          str(self.postfix.etc), *arguments)
         if result.returncode not in (0, 1, 2):
             raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
-        return json.loads(result.stdout)["findings"]
+        return result.returncode, json.loads(result.stdout)["findings"]
 
     def run_as_administrator(self, command: str) -> None:
         """Runs a command line as it is printed, as root, with our programs on the PATH."""

@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "ctl/command.h"
+#include "ctl/doctor_facts.h"
+#include "ctl/doctor_report.h"
+#include "shared/base/clock.h"
+#include "shared/db/policy_store.h"
+
+namespace forcetls {
+namespace {
+
+/// No rows at all: what is left to examine where the database is in WAL mode, which is a finding
+/// of its own and keeps the rows from being read.
+std::shared_ptr<const RuleStore> no_rows() { return SnapshotBuilder().build(); }
+
+Result<std::shared_ptr<const RuleStore>> read_policy(const doctor::PolicyFile& file) {
+  if (file.is_wal) return no_rows();
+  auto loaded = load_policy(file.path, Locking::IfNeeded);
+  if (!loaded) return fail(std::move(loaded).error());
+  return std::move(loaded->rows);
+}
+
+/// Commands need -c only for an instance that is not the default one.
+std::string needed_config_directory(const PostfixInstance& postfix) {
+  const auto usual = PostfixInstance::open("");
+  if (usual && usual->config_directory() == postfix.config_directory()) return {};
+  return postfix.config_directory();
+}
+
+Result<DoctorReport> examine_host(const Config& config, const std::string& config_dir) {
+  if (::geteuid() != 0)
+    return fail(ErrorCode::System, "must be run by root, who may see queue, sockets and routes");
+  auto postfix = PostfixInstance::open(config_dir);
+  if (!postfix) return fail(std::move(postfix).error());
+  const auto postconf = postfix->read_config();
+  if (!postconf) return fail(postconf.error());
+  doctor::HostFacts facts;
+  facts.config_directory = needed_config_directory(*postfix);
+  facts.policy = look_at_policy_file(config.policy_db);
+  facts.our_addresses = our_addresses(config);
+  const auto policy = read_policy(facts.policy);
+  if (!policy) return fail(policy.error());
+  if (auto settings = load_settings(config.policy_db)) facts.settings = *std::move(settings);
+  gather(*postfix, *postconf,
+         doctor::questions(*postconf, **policy, postfix->queue_directory(), facts.our_addresses),
+         facts);
+  SystemClock clock;
+  return DoctorReport{postconf->version().text, postfix->config_directory(),
+                      doctor::examine(*postconf, **policy, facts, clock.now())};
+}
+
+}  // namespace
+
+int run_doctor(const Config& config, const DoctorOptions& options) {
+  const auto report = examine_host(config, options.config_dir);
+  if (!report) {
+    fmt::print(stderr, "forcetls doctor: {}\n", report.error().context);
+    return kExitNotExamined;
+  }
+  fmt::print("{}", options.json ? in_json(*report) : in_words(*report));
+  return exit_status_of(*report);
+}
+
+}  // namespace forcetls

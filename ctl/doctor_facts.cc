@@ -1,0 +1,127 @@
+#include "ctl/doctor_facts.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "ctl/progress.h"
+#include "ctl/queue_filters.h"
+#include "ctl/socket_probe.h"
+#include "shared/db/file_mark.h"
+
+namespace forcetls {
+namespace {
+
+namespace fs = std::filesystem;
+using doctor::HostFacts;
+using doctor::Questions;
+
+/// Bytes 18 and 19 of a database: 2 in WAL mode (https://www.sqlite.org/fileformat2.html).
+constexpr std::streamoff kWriteVersionOffset = 18;
+constexpr char kWalVersion = 2;
+
+bool is_wal(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(kWriteVersionOffset);
+  char versions[2] = {};
+  file.read(versions, sizeof versions);
+  return file && (versions[0] == kWalVersion || versions[1] == kWalVersion);
+}
+
+/// True also where it cannot be known: other findings tell of that.
+bool only_root_writes(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return true;
+  return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+bool is_missing_or_empty(const std::string& path) {
+  std::error_code problem;
+  if (!fs::exists(path, problem)) return true;
+  return fs::is_regular_file(path, problem) && fs::file_size(path, problem) == 0;
+}
+
+void ask_tables(const PostfixInstance& postfix, const Questions& questions, HostFacts& facts,
+                Progress& progress) {
+  for (const std::string& table : questions.tables) {
+    progress.step();
+    if (auto entries = postfix.list(table)) facts.tables.emplace(table, *std::move(entries));
+  }
+  for (const std::string& table : questions.policy_tables) {
+    progress.step();
+    if (facts.tables.contains(table)) continue;
+    if (auto answers = postfix.query_all(table, questions.keys))
+      facts.policy_answers.emplace(table, *std::move(answers));
+  }
+  for (const std::string& filter : questions.status_filters) {
+    progress.step();
+    if (const auto answer = postfix.query(filter, std::string(doctor::kStarttlsRefusal)))
+      facts.status_answers.emplace(filter, answer->value_or(""));
+  }
+  for (const std::string& table : questions.our_tables) {
+    progress.step();
+    if (const auto answer = postfix.query(table, "forcetls-doctor.invalid"); !answer)
+      facts.table_failures.emplace(table, answer.error().context);
+  }
+}
+
+void ask_sockets(const PostfixInstance& postfix, const PostfixConfig& config,
+                 const Questions& questions, HostFacts& facts, Progress& progress) {
+  for (const doctor::SocketQuestion& question : questions.sockets) {
+    progress.step();
+    std::string why = why_unreachable({.queue_directory = postfix.queue_directory(),
+                                       .user = config.value("mail_owner"),
+                                       .address = question.address,
+                                       .chrooted = question.chrooted});
+    if (!why.empty()) facts.socket_failures.emplace(question, std::move(why));
+  }
+}
+
+void ask_routes(const PostfixInstance& postfix, const Questions& questions, HostFacts& facts,
+                Progress& progress) {
+  if (!facts.is_running) return;
+  for (const std::string& address : questions.addresses) {
+    progress.step();
+    auto route = postfix.resolve("", address);
+    if (route) facts.routes.emplace(address, *std::move(route));
+    // A service that does not answer at all would cost its deadline for each address.
+    if (!route && route.error().code != ErrorCode::Malformed) return;
+  }
+}
+
+}  // namespace
+
+std::set<std::string> our_addresses(const Config& config) {
+  std::set<std::string> addresses;
+  for (const auto* list : {&config.listen_policy, &config.listen_map, &config.listen_milter})
+    for (const ListenAddress& address : *list) addresses.insert(address.text());
+  return addresses;
+}
+
+doctor::PolicyFile look_at_policy_file(const std::string& path) {
+  const std::string real = real_path(path);
+  std::error_code problem;
+  return {.path = path,
+          .exists = fs::exists(real, problem),
+          .is_wal = is_wal(real),
+          .only_root_writes = only_root_writes(real),
+          .only_root_writes_directory = only_root_writes(fs::path(real).parent_path())};
+}
+
+void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Questions& questions,
+            HostFacts& facts) {
+  Progress progress("looking", questions.addresses.size() + questions.tables.size() +
+                                   questions.policy_tables.size() +
+                                   questions.status_filters.size() + questions.our_tables.size() +
+                                   questions.sockets.size() + kMostQueueFiles);
+  facts.is_running = postfix.is_running();
+  ask_tables(postfix, questions, facts, progress);
+  ask_sockets(postfix, config, questions, facts, progress);
+  ask_routes(postfix, questions, facts, progress);
+  for (const std::string& file : questions.files)
+    if (is_missing_or_empty(file)) facts.missing_files.insert(file);
+  facts.queued_filters = queued_filters(postfix, progress);
+}
+
+}  // namespace forcetls

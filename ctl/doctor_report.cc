@@ -1,0 +1,73 @@
+#include "ctl/doctor_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace forcetls {
+namespace {
+
+using doctor::Finding;
+using doctor::Severity;
+
+std::string_view worst_of(const DoctorReport& report) {
+  return report.findings.empty() ? "none" : doctor::to_text(report.findings.front().severity);
+}
+
+auto count_of(const DoctorReport& report, Severity severity) {
+  return std::count_if(report.findings.begin(), report.findings.end(),
+                       [=](const Finding& finding) { return finding.severity == severity; });
+}
+
+std::string summary(const DoctorReport& report) {
+  const std::string postfix =
+      fmt::format("Postfix {}, {}", report.postfix_version, report.config_directory);
+  if (report.findings.empty()) return fmt::format("{}: nothing found\n", postfix);
+  return fmt::format("{}: leaks: {}, warnings: {}, notes: {}\n", postfix,
+                     count_of(report, Severity::Leak), count_of(report, Severity::Warning),
+                     count_of(report, Severity::Note));
+}
+
+}  // namespace
+
+std::string in_words(const DoctorReport& report) {
+  std::string text;
+  for (const Finding& finding : report.findings)
+    text += fmt::format("{}: {} ({})\n  {}\n  {}\n  fix: {}\n\n", doctor::to_text(finding.severity),
+                        finding.id, doctor::to_text(finding.certainty), finding.where, finding.what,
+                        finding.fix);
+  return text + summary(report);
+}
+
+std::string in_json(const DoctorReport& report) {
+  nlohmann::ordered_json json;
+  json["postfix"] = report.postfix_version;
+  json["config_directory"] = report.config_directory;
+  json["worst"] = std::string(worst_of(report));
+  json["findings"] = nlohmann::ordered_json::array();
+  for (const Finding& finding : report.findings)
+    json["findings"].push_back({{"id", finding.id},
+                                {"severity", std::string(doctor::to_text(finding.severity))},
+                                {"certainty", std::string(doctor::to_text(finding.certainty))},
+                                {"where", finding.where},
+                                {"what", finding.what},
+                                {"fix", finding.fix}});
+  // main.cf may hold any bytes: replace what is no UTF-8 rather than fail.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+int exit_status_of(const DoctorReport& report) {
+  if (report.findings.empty()) return kExitHealthy;
+  switch (report.findings.front().severity) {
+    case Severity::Note:
+      return kExitHealthy;
+    case Severity::Warning:
+      return kExitWarning;
+    case Severity::Leak:
+      return kExitLeak;
+  }
+  return kExitLeak;
+}
+
+}  // namespace forcetls

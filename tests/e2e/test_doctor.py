@@ -1,0 +1,212 @@
+"""forcetls doctor on a real Postfix: what it finds, that its commands close it, and how it says that it cannot look."""
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.forcetls import Forcetls
+from lab.host_files import DAEMON_USER
+from lab.lab import Lab
+
+NOTHING, WARNING, LEAK, NOT_EXAMINED, EX_USAGE = 0, 1, 2, 3, 64
+MOST_FIXES = 40
+
+# What Debian's configuration lacks, with nothing of ours in it.
+STOCK_LEAKS = {"policy-map-missing", "connection-cache", "session-cache", "bounce-bodies"}
+STOCK_WARNINGS = {"policy-service-missing", "milter-missing", "silent-deferral", "starttls-5xx"}
+
+
+def _ids(findings: list[dict], *severities: str) -> set[str]:
+    return {finding["id"] for finding in findings if not severities or finding["severity"] in severities}
+
+
+@pytest.fixture(name="stock")
+def _stock(lab: Lab, shared_forcetls: Forcetls):
+    """The lab's Postfix without our lines, the daemons running, one row."""
+    del lab
+    shared_forcetls.reset()
+    shared_forcetls.set_policy("DELETE FROM domain_policy")
+    shared_forcetls.set_policy("INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')")
+    return shared_forcetls
+
+
+@pytest.fixture(name="bolted")
+def _bolted(forcetls: Forcetls):
+    """Our lines in main.cf, one row."""
+    forcetls.set_policy("DELETE FROM domain_policy")
+    forcetls.set_policy("INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')")
+    return forcetls
+
+
+def _run_fix(lab: Lab, command: str) -> None:
+    with lab.postfix._namespace():  # postfix reload looks for the addresses of inet_interfaces.
+        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{command}\n{result.stderr}"
+
+
+def test_a_stock_postfix_has_leaks(stock: Forcetls):
+    status, findings = stock.doctor()
+    assert status == LEAK
+    assert STOCK_LEAKS <= _ids(findings, "leak"), findings
+    assert STOCK_WARNINGS <= _ids(findings, "warning"), findings
+    assert all(finding[part] for finding in findings for part in ("id", "severity", "certainty", "where", "what", "fix"))
+
+
+def test_with_our_lines_nothing_is_left_but_notes(bolted: Forcetls):
+    status, findings = bolted.doctor()
+    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+
+
+def test_running_the_fixes_one_after_the_other_leaves_nothing(lab: Lab, stock: Forcetls):
+    lab.postfix.set(relayhost="[relay.example]:587", smtp_fallback_relay="[fallback.example]",
+                    always_bcc="archive@archive.example", content_filter="smtp:[filter.example]:10025",
+                    smtpd_proxy_filter="192.0.2.7:10024", lmtp_tls_session_cache_database="btree:${data_directory}/l",
+                    smtp_tls_fingerprint_digest="md5", smtp_tls_loglevel="0",
+                    smtpd_recipient_restrictions="permit_mynetworks, reject_unauth_destination")
+    lab.postfix.set_service("submission inet n - y - - smtpd -o smtpd_recipient_restrictions=permit_sasl_authenticated,"
+                            "reject -o smtpd_milters=inet:192.0.2.8:11332 -o receive_override_options=no_milters")
+    lab.postfix.set_service("clone unix - - y - - smtp -o smtp_tls_policy_maps= -o smtp_fallback_relay=[other.example]"
+                            " -o smtp_connection_cache_on_demand=yes -o smtp_tls_session_cache_database=btree:/x")
+    lab.postfix.reload()
+    for _ in range(MOST_FIXES):
+        status, findings = stock.doctor()
+        if status == NOTHING:
+            break
+        _run_fix(lab, findings[0]["fix"])
+    assert status == NOTHING, findings
+    lab.reset("stock")
+    stock.set_policy("DELETE FROM domain_policy")
+
+
+@pytest.mark.parametrize(("parameters", "expected"), [
+    ({"relayhost": "[relay.example]:587"}, ("route-next-hop", "main.cf: relayhost")),
+    ({"relayhost": "relay.example"}, ("route-next-hop", "main.cf: relayhost")),
+    ({"transport_maps": "inline:{{bank.example=smtp:[gate.example]}}"}, ("route-next-hop", "main.cf: transport_maps")),
+    ({"transport_maps": "inline:{{u@bank.example=smtp:[gate.example]}}"},
+     ("route-next-hop", "main.cf: transport_maps: inline:{{u@bank.example=smtp:[gate.example]}}: u@bank.example")),
+    ({"transport_maps": "inline:{{bank.example=lmtp:inet:gate.example:24}}"}, ("lmtp-elsewhere",
+                                                                              "main.cf: transport_maps")),
+    ({"sender_dependent_relayhost_maps": "inline:{{@ours.example=[gate.example]}}"},
+     ("sender-route", "main.cf: sender_dependent_relayhost_maps: inline:{{@ours.example=[gate.example]}}")),
+    ({"smtp_fallback_relay": "[relay.example]"}, ("fallback-relay", "main.cf: smtp_fallback_relay")),
+    ({"smtpd_milters": "$non_smtpd_milters, inet:192.0.2.8:11332"}, ("milter-elsewhere", "main.cf: smtpd_milters")),
+    ({"smtp_tls_policy_maps": "inline:{{bank.example=may}}, socketmap:unix:forcetls/map.sock:tls"},
+     ("policy-map-not-first", "main.cf: smtp_tls_policy_maps")),
+], ids=lambda value: next(iter(value)) if isinstance(value, dict) else value[0])
+def test_a_way_around_is_found_and_its_command_closes_it(lab: Lab, bolted: Forcetls, parameters: dict[str, str],
+                                                         expected: tuple[str, str]):
+    lab.postfix.set(**parameters)
+    lab.postfix.reload()
+    status, findings = bolted.doctor()
+    assert status == LEAK
+    leaks = [finding for finding in findings if finding["severity"] == "leak"]
+    assert [(finding["id"], finding["where"]) for finding in leaks] == [expected], findings
+    _run_fix(lab, leaks[0]["fix"])
+    status, findings = bolted.doctor()
+    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+
+
+def test_a_queued_message_that_remembers_a_filter_is_found(lab: Lab, bolted: Forcetls):
+    lab.postfix.set(content_filter="smtp:[filter.example]:10025", defer_transports="smtp")
+    lab.postfix.reload()
+    submission = lab.send("u@bank.example")
+    lab.outcome(submission)
+    lab.postfix.set(content_filter="")
+    lab.postfix.reload()
+    _, findings = bolted.doctor()
+    found = [finding for finding in findings if finding["id"] == "queued-filter"]
+    assert [finding["where"] for finding in found] == [f"queue: {submission.queue_id}"], findings
+    _run_fix(lab, found[0]["fix"])
+    lab.postfix.log.wait_for_line(rf"postsuper\[\d+\]: {submission.queue_id}: requeued", 0)
+
+
+def test_a_dead_policyd_is_found(lab: Lab, bolted: Forcetls):
+    del lab
+    bolted.policyd.stop()
+    status, findings = bolted.doctor()
+    bolted.start_policyd()
+    assert status == WARNING
+    assert _ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
+
+
+def test_a_socket_outside_the_chroot_is_found_and_its_command_closes_it(lab: Lab, bolted: Forcetls):
+    lab.postfix.set(smtpd_milters=f"unix:{lab.postfix.queue_directory}/forcetls/milter.sock")
+    lab.postfix.reload()
+    status, findings = bolted.doctor()
+    assert status == WARNING and _ids(findings, "leak", "warning") == {"socket-path"}, findings
+    _run_fix(lab, findings[0]["fix"])
+    assert bolted.doctor()[0] == NOTHING
+
+
+def test_wal_mode_is_found_and_its_command_closes_it(lab: Lab, bolted: Forcetls):
+    bolted.query("PRAGMA journal_mode = WAL")
+    status, findings = bolted.doctor()
+    wal = [finding for finding in findings if finding["id"] == "policy-db-wal"]
+    assert status == WARNING and len(wal) == 1, findings
+    _run_fix(lab, wal[0]["fix"])
+    assert "policy-db-wal" not in _ids(bolted.doctor()[1])
+
+
+def test_words_and_json_tell_the_same(stock: Forcetls, lab: Lab):
+    files = ["--policy-db", str(stock.policy_db), "--config-dir", str(lab.postfix.etc)]
+    words, as_json = stock.ctl("doctor", *files), stock.ctl("doctor", "--json", *files)
+    told = json.loads(as_json.stdout)
+    assert told["worst"] == "leak" and told["config_directory"] == str(lab.postfix.etc)
+    assert told["postfix"] in words.stdout and words.returncode == as_json.returncode == LEAK
+    for finding in told["findings"]:
+        assert f"{finding['severity']}: {finding['id']} ({finding['certainty']})\n" in words.stdout
+        assert f"  fix: {finding['fix']}\n" in words.stdout
+
+
+def _broken(path: Path, lab: Lab) -> list[str]:
+    (path / "main.cf").write_text("this is no parameter\n", encoding="utf-8")
+    del lab
+    return ["--config-dir", str(path)]
+
+
+@pytest.mark.parametrize(("arguments", "status", "sentence"), [
+    (lambda *_: ["--config-dir", "/nowhere"], NOT_EXAMINED, "/nowhere/main.cf: no such file"),
+    (_broken, NOT_EXAMINED, "missing '=' after attribute name"),
+    (lambda *_: ["--policy-db", "/nowhere/policy.db"], NOT_EXAMINED, "/nowhere/policy.db"),
+    (lambda *_: ["--nonsense"], EX_USAGE, "--nonsense"),
+    (lambda *_: ["--json", "argument"], EX_USAGE, "argument"),
+], ids=["no instance", "broken main.cf", "no database", "wrong flag", "argument"])
+def test_what_cannot_be_examined_is_one_line(lab: Lab, stock: Forcetls, tmp_path: Path, arguments, status: int,
+                                             sentence: str):
+    given = arguments(tmp_path, lab)
+    if "--policy-db" not in given:
+        given += ["--policy-db", str(stock.policy_db)]
+    if "--config-dir" not in given:
+        given += ["--config-dir", str(lab.postfix.etc)]
+    result = stock.ctl("doctor", *given)
+    assert result.returncode == status, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1 and sentence in result.stderr, result.stderr
+    assert not result.stdout
+
+
+def test_only_root_can_look(stock: Forcetls, lab: Lab):
+    command = ["setpriv", "--reuid", str(DAEMON_USER.uid), "--regid", str(DAEMON_USER.uid), "--clear-groups",
+               *shlex.split(str(stock.program("forcetls"))), "doctor", "--config-dir", str(lab.postfix.etc)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, len(result.stderr.strip().splitlines())) == (NOT_EXAMINED, 1)
+    assert "root" in result.stderr
+
+
+def test_a_host_without_postfix_is_one_line(stock: Forcetls, lab: Lab, tmp_path: Path):
+    """In a root directory of its own that has the program and its libraries, and no postconf."""
+    program = stock.program("forcetls")
+    libraries = [word for word in subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True)
+                 .stdout.split() if word.startswith("/")]
+    for file in (str(program), *libraries):
+        target = tmp_path / file.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(Path(file).read_bytes())
+        target.chmod(0o755)
+    del lab
+    result = subprocess.run(["chroot", str(tmp_path), str(program), "doctor"], capture_output=True, text=True,
+                            check=False)
+    assert (result.returncode, len(result.stderr.strip().splitlines())) == (NOT_EXAMINED, 1), result.stderr
+    assert "Postfix is not installed" in result.stderr
