@@ -28,8 +28,7 @@ std::vector<fs::path> queue_files(const std::string& queue_directory) {
 }  // namespace
 
 std::string filter_in(std::string_view envelope) {
-  // FILT is how Postfix calls the record, "filter" how postcat prints it.
-  constexpr std::string_view kRecord = "filter: ";
+  constexpr std::string_view kRecord = "content_filter: ";
   std::string found;
   while (!envelope.empty()) {
     const auto end = std::min(envelope.find('\n'), envelope.size());

@@ -169,17 +169,20 @@ bool is_network_client(const PostfixService& service) {
   return service.program == "smtp" || service.program == "lmtp";
 }
 
+Result<NextHopKey> key_of(std::string_view next_hop) {
+  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
+  return NextHopKey::parse(next_hop);
+}
+
 bool stays_here(std::string_view next_hop) {
   if (next_hop.starts_with("unix:") || next_hop.find('/') != next_hop.npos) return true;
-  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
-  const auto key = NextHopKey::parse(next_hop);
+  const auto key = key_of(next_hop);
   return key && is_loopback(*key);
 }
 
 const Requirement* unmet(const Case& the, std::string_view next_hop,
                          std::span<const Requirement> needs) {
-  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
-  const auto key = NextHopKey::parse(next_hop);
+  const auto key = key_of(next_hop);
   std::optional<Requirement> hop;
   if (key) hop = effective_requirement(the.policy, *key, the.now);
   const Requirement* worst = nullptr;
@@ -191,8 +194,7 @@ const Requirement* unmet(const Case& the, std::string_view next_hop,
 }
 
 std::string row_command(const Case& the, std::string_view next_hop, const Requirement& wanted) {
-  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
-  const auto key = NextHopKey::parse(next_hop);
+  const auto key = key_of(next_hop);
   if (!key || !is_plain_key(key->text)) return setup_command(the);
   if (has_named_port(key->text))
     return fmt::format("name the port of {} by its number there, then give it a row", key->text);

@@ -77,6 +77,9 @@ const PostfixService* service_of_transport(const Case& the, std::string_view tra
 /// True if it is a client that sends mail over the network: smtp or lmtp.
 bool is_network_client(const PostfixService& service);
 
+/// The key that Postfix asks for: lmtp's "inet:" is no part of it.
+Result<NextHopKey> key_of(std::string_view next_hop);
+
 /// True if the next hop is this host: a loopback address, a socket path.
 bool stays_here(std::string_view next_hop);
 

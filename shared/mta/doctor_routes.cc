@@ -47,7 +47,7 @@ void judge_route(const Case& the, const ForcedRow& row, const std::string& addre
     return;
   }
   const auto domain = domain_of_address(address);
-  const auto hop = NextHopKey::parse(route.next_hop);
+  const auto hop = key_of(route.next_hop);
   if (service->program == "smtp" && domain && hop && hop->text == domain->text) return;
   if (service->program == "smtp") {
     if (unmet(the, route.next_hop, {&row.requirement, 1}) != nullptr)
@@ -260,8 +260,7 @@ void check_mailbox_transports(const Case& the, Findings& found) {
     const Destination to = destination_in(the.config.value(name));
     const PostfixService* service = service_of_transport(the, to.transport);
     if (service == nullptr || service->program != "lmtp" || to.next_hop.empty()) continue;
-    const auto hop =
-        NextHopKey::parse(to.next_hop.starts_with("inet:") ? to.next_hop.substr(5) : to.next_hop);
+    const auto hop = key_of(to.next_hop);
     if (stays_here(to.next_hop) || (hop && find_exact_policy(the.policy, *hop, the.now).rule))
       continue;
     found.push_back({"lmtp-elsewhere", Severity::Note, Certainty::Certain,
