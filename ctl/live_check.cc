@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <string_view>
 
@@ -138,6 +140,8 @@ Result<void> check_live(const std::string& queue_directory, const std::string& u
   const pid_t child = ::fork();
   if (child < 0) return fail(ErrorCode::System, std::strerror(errno));
   if (child == 0) {
+    // It must not outlive us: it has our lock.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const std::string trouble = trouble_inside(*account, queue_directory);
     const bool told = ::write(writing.get(), trouble.data(), trouble.size()) ==
                       static_cast<ssize_t>(trouble.size());

@@ -51,12 +51,14 @@ Result<void> run_postconf(const std::string& directory, std::vector<std::string>
   return {};
 }
 
+/// One by one: several at once would be written in an order that differs from run to run.
 Result<void> change_main_cf(const std::string& directory, const Plan& plan) {
-  std::vector<std::string> arguments{"-e"};
-  for (const ParameterChange& change : plan.parameters)
-    if (change.service.empty()) arguments.push_back(change.name + "=" + change.value);
-  if (arguments.size() == 1) return {};
-  return run_postconf(directory, std::move(arguments));
+  for (const ParameterChange& change : plan.parameters) {
+    if (!change.service.empty()) continue;
+    if (auto done = run_postconf(directory, {"-e", change.name + "=" + change.value}); !done)
+      return done;
+  }
+  return {};
 }
 
 /// postconf -P takes no blanks in a value (3.7), so the whole command is given where there are any.

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "shared/core/ascii.h"
+#include "shared/mta/service_command.h"
 
 namespace forcetls::doctor {
 namespace {
@@ -122,7 +123,12 @@ std::string set_command(const Case& the, const Place& place, std::string_view pa
     return with_reload(
         the, fmt::format("{} -e {}", postconf, quoted(fmt::format("{}={}", parameter, value))));
   const auto compact = without_inner_blanks(value);
-  if (!compact) return setup_command(the);
+  if (!compact)
+    return with_reload(
+        the, fmt::format("{} -F {}", postconf,
+                         quoted(place.service->label() + "/command=" +
+                                with_options(place.service->command,
+                                             {{std::string(parameter), std::string(value)}}))));
   return with_reload(
       the,
       fmt::format("{} -P {}", postconf,
@@ -142,6 +148,7 @@ std::string setup_command(const Case& the) {
   std::string command = "forcetls setup --apply";
   if (!the.facts.config_directory.empty())
     command += " --config-dir " + quoted(the.facts.config_directory);
+  if (!the.facts.policy.is_usual) command += " --policy-db " + quoted(the.facts.policy.path);
   return command;
 }
 

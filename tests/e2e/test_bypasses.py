@@ -67,13 +67,13 @@ def _close(forcetls: Forcetls, every: list[Played]) -> None:
     for one in every:
         one.found = findings
     if any(one.case.bypass.closed_by == "setup" for one in every):
-        forcetls.setup("--apply")
+        forcetls.set_up("--apply")
         _, findings = forcetls.doctor()
+    fixes = [finding["fix"] for one in every if one.case.bypass.closed_by == "fix" for finding in one.named(findings)]
+    for command in dict.fromkeys(fixes):
+        forcetls.run_as_administrator(command)
     for one in every:
-        if one.case.bypass.closed_by == "fix":
-            for finding in one.named(findings):
-                forcetls.run_as_administrator(finding["fix"])
-        elif one.case.bypass.closed_by not in ("", "setup"):
+        if one.case.bypass.closed_by not in ("", "setup", "fix"):
             forcetls.set_policy(one.case.text(one.case.bypass.closed_by))
     settle(forcetls)
     _, findings = forcetls.doctor()

@@ -229,11 +229,11 @@ def _play(world: World, forcetls: Forcetls, site: Site) -> Played:
     postfix.set(**site.main_cf)
     postfix.reload()
     before, files = _round(world, postfix, site), [_files(postfix.etc)]
-    forcetls.setup("--apply")
+    forcetls.set_up("--apply")
     files.append(_files(postfix.etc))
     after = _round(world, postfix, site)
-    again = forcetls.setup("--apply").stdout
-    forcetls.setup("--undo")
+    again = forcetls.set_up("--apply")
+    forcetls.set_up("--undo")
     return Played(before, after, [*files, _files(postfix.etc)], again)
 
 
@@ -292,7 +292,7 @@ def test_after_setup_a_partner_that_is_broken_for_a_while_gets_every_message_exa
     lab, forcetls = shared_lab, shared_forcetls
     lab.reset("stock")
     forcetls.reset()
-    forcetls.setup("--apply")
+    forcetls.set_up("--apply")
     partners = [lab.partners.add(kind) for kind in BREAKAGES]
     for partner in partners:
         forcetls.add_row(partner.domain, "secure")
@@ -311,4 +311,4 @@ def test_after_setup_a_partner_that_is_broken_for_a_while_gets_every_message_exa
         assert submission.queue_id not in lab.postfix.log.notifications
         lab.assert_never_in_clear(submission.token)
     assert [len(partner.messages) for partner in partners] == [3] * len(partners)
-    forcetls.setup("--undo")
+    forcetls.set_up("--undo")

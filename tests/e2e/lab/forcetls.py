@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Callable
 
 from .host_files import DAEMON_USER
 from .postfix import Postfix
@@ -38,6 +39,12 @@ def find_program(name: str) -> Path | None:
     """The built program, or None."""
     found = [path for pattern in (name, f"*/{name}") for path in build_directory().glob(pattern) if path.is_file()]
     return found[0] if found else None
+
+
+def _must(result: subprocess.CompletedProcess, what: str) -> subprocess.CompletedProcess:
+    if result.returncode != 0:
+        raise ForcetlsError(f"{what}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
 
 
 class Daemon:
@@ -162,7 +169,7 @@ class Forcetls:
                 self.set_policy(f"UPDATE setting SET value = {self._settings[name]} WHERE name = '{name}'")
 
     def program(self, name: str) -> Path:
-        """The copy of one of our programs that the lab runs."""
+        """One of our programs, where every user can run it."""
         return self._programs / name
 
     def ctl(self, *arguments: str, user_input: str | None = None) -> subprocess.CompletedProcess:
@@ -171,12 +178,13 @@ class Forcetls:
                               text=True, errors="replace", check=False)
 
     def setup(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Runs `forcetls setup` on the instance; it must succeed."""
-        result = self.ctl("setup", "--config-dir", str(self.postfix.etc), "--policy-db", str(self.policy_db), *arguments)
-        if result.returncode != 0:
-            raise ForcetlsError(f"forcetls setup: exit {result.returncode}\n{result.stdout}{result.stderr}")
-        self.postfix.cool_configuration()
-        return result
+        """Runs `forcetls setup` on the instance; if it changed the configuration, waits for Postfix's reload."""
+        return self._awaiting_reload(lambda: self.ctl(
+            "setup", "--config-dir", str(self.postfix.etc), "--policy-db", str(self.policy_db), *arguments))
+
+    def set_up(self, *arguments: str) -> str:
+        """As setup(), for what must succeed; returns what it printed."""
+        return _must(self.setup(*arguments), "forcetls setup").stdout
 
     def doctor(self, *arguments: str) -> tuple[int, list[dict]]:
         """What `forcetls doctor` finds in the lab's Postfix: exit status and findings."""
@@ -187,13 +195,21 @@ class Forcetls:
         return result.returncode, json.loads(result.stdout)["findings"]
 
     def run_as_administrator(self, command: str) -> None:
-        """Runs a command line as it is printed, as root, with our programs on the PATH."""
-        path = f"{self._programs}:{os.environ['PATH']}"
-        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, errors="replace", check=False,
-                                env={**os.environ, "PATH": path})
-        if result.returncode != 0:
-            raise ForcetlsError(f"{command}: exit {result.returncode}\n{result.stdout}{result.stderr}")
-        self.postfix.cool_configuration()
+        """Runs a command line as it is printed, as root, with our programs on the PATH; it must succeed."""
+        environment = {**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}"}
+        _must(self._awaiting_reload(lambda: subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, errors="replace", check=False, env=environment)),
+            command)
+
+    def _awaiting_reload(self, run: Callable[[], subprocess.CompletedProcess]) -> subprocess.CompletedProcess:
+        """Runs what may change the configuration; if it does, waits until Postfix has read it."""
+        files = [self.postfix.etc / name for name in ("main.cf", "master.cf")]
+        before, since = [file.read_bytes() for file in files], self.postfix.log.mark()
+        result = run()
+        if result.returncode == 0 and [file.read_bytes() for file in files] != before:
+            self.postfix.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
+            self.postfix.wait_until_smtpd_answers()
+        return result
 
     def policy(self, sql: str) -> tuple[int, str]:
         """Runs SQL on policy.db in the stock sqlite3 shell, as an administrator would: (exit status, stderr)."""
