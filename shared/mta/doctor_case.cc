@@ -32,10 +32,6 @@ std::optional<std::string> without_inner_blanks(std::string_view value) {
   return text;
 }
 
-bool is_plain_key(std::string_view key) {
-  return key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.:_[]-") == key.npos;
-}
-
 /// domain_policy takes ports as numbers only.
 bool has_named_port(std::string_view key) {
   const auto colon = key.rfind(':');
@@ -50,6 +46,10 @@ std::string_view level_for(const Requirement& wanted) {
 }
 
 }  // namespace
+
+bool is_plain_key(std::string_view key) {
+  return key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.:_[]-") == key.npos;
+}
 
 Case make_case(const PostfixConfig& config, const RuleStore& policy, const HostFacts& facts,
                TimePoint now) {

@@ -80,6 +80,9 @@ bool is_network_client(const PostfixService& service);
 /// The key that Postfix asks for: lmtp's "inet:" is no part of it.
 Result<NextHopKey> key_of(std::string_view next_hop);
 
+/// True if a key can stand in a command as it is.
+bool is_plain_key(std::string_view key);
+
 /// True if the next hop is this host: a loopback address, a socket path.
 bool stays_here(std::string_view next_hop);
 
@@ -130,6 +133,7 @@ void check_policy_maps(const Case& the, Findings& found);         // doctor_maps
 void check_earlier_tables(const Case& the, Findings& found);      // doctor_maps.cc
 void check_lmtp_maps(const Case& the, Findings& found);           // doctor_maps.cc
 void check_level(const Case& the, Findings& found);               // doctor_maps.cc
+void check_per_site(const Case& the, Findings& found);            // doctor_maps.cc
 void check_socket_paths(const Case& the, Findings& found);        // doctor_sockets.cc
 void check_reachability(const Case& the, Findings& found);        // doctor_sockets.cc
 void check_routes(const Case& the, Findings& found);              // doctor_routes.cc

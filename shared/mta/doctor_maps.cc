@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "shared/core/ascii.h"
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
@@ -88,6 +90,35 @@ std::vector<std::string> hidden_by(const Case& the, const std::string& table) {
   return {};
 }
 
+/// The level that an entry of smtp_tls_per_site asks for (postfix: smtp_tls_policy.c); nothing if
+/// it does not force TLS.
+std::optional<Level> level_of_site(std::string_view value) {
+  if (equal_ignoring_case(value, "MUST")) return Level::Verify;
+  if (equal_ignoring_case(value, "MUST_NOPEERMATCH")) return Level::Encrypt;
+  return std::nullopt;
+}
+
+/// `command`, after one that makes rows of what the tables of smtp_tls_per_site force.
+std::string with_rows_of_sites(const Case& the, const Place& place, const std::string& command) {
+  std::string rows;
+  std::set<std::string> seen;
+  for (const std::string& table : split_list(place.value)) {
+    const auto listed = the.facts.tables.find(table);
+    if (listed == the.facts.tables.end()) continue;
+    for (const TableEntry& entry : listed->second) {
+      const auto level = level_of_site(entry.value);
+      const auto key = NextHopKey::parse(entry.key);
+      if (!level || !key || !is_plain_key(key->text) || !seen.insert(key->text).second) continue;
+      if (the.policy.find_rule(key->text)) continue;
+      rows += fmt::format("{}('{}', '{}')", rows.empty() ? "" : ", ", key->text, to_text(*level));
+    }
+  }
+  if (rows.empty()) return command;
+  return sql_command(the,
+                     fmt::format("INSERT INTO domain_policy(domain, outbound) VALUES {}", rows)) +
+         " && " + command;
+}
+
 }  // namespace
 
 void check_policy_maps(const Case& the, Findings& found) {
@@ -168,13 +199,18 @@ void check_level(const Case& the, Findings& found) {
                      "Mail to domains without a row leaves in clear even where TLS is offered.",
                      set_command(the, place, "smtp_tls_security_level", "may")});
   }
+}
+
+void check_per_site(const Case& the, Findings& found) {
   for (const Place& place : places(the, {"smtp"}, "smtp_tls_per_site"))
     if (!place.value.empty())
-      found.push_back({"per-site-ignored", Severity::Warning, Certainty::Certain,
-                       where(place, "smtp_tls_per_site"),
-                       "Postfix ignores this table as soon as there are policy maps: what it says "
-                       "MUST is no longer enforced. Write rows for its entries first.",
-                       unset_command(the, place, "smtp_tls_per_site")});
+      found.push_back(
+          {"per-site-ignored", Severity::Warning, Certainty::Certain,
+           where(place, "smtp_tls_per_site"),
+           "Postfix ignores this table as soon as there are policy maps: what it says "
+           "MUST is no longer enforced. Its domains need rows; an entry for a server "
+           "needs rows for the domains that it serves.",
+           with_rows_of_sites(the, place, unset_command(the, place, "smtp_tls_per_site"))});
 }
 
 }  // namespace forcetls::doctor

@@ -70,7 +70,7 @@ ROUTES = [
     _routes("a service that reuses TLS connections, without tlsproxy", partner="good",
             master_cf=("reuse unix - - y - - smtp -o smtp_tls_connection_reuse=yes",),
             tables={"transport_maps": "{domain} reuse:"}, before="deferred 4.7.5", finding="connection-reuse",
-            severity="warning", about="reuse", closed_by="setup", after="partner TLSv1.3"),
+            severity="warning", about="reuse", closed_by="fix", after="partner TLSv1.3"),
     _routes("LMTP to another host", tables={"transport_maps": "{domain} lmtp:inet:{relay}:24"}, other="lmtp", port=24,
             finding="lmtp-elsewhere"),
     _routes("LMTP to another host, whose own row is not asked for", other="lmtp", port=24, finding="lmtp-policy-map",
