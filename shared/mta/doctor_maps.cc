@@ -18,17 +18,21 @@ bool has_map(const std::vector<std::string>& tables, std::string_view name) {
                      [name](const std::string& table) { return is_our_map(table, name); });
 }
 
-/// The list with our table in front, and `default` behind if it is not there yet.
+/// The site's tables, with ours in front of them and behind.
 std::string with_our_maps(std::string_view text) {
-  std::string own;
-  bool has_default = false;
-  for (const std::string& table : split_list(text)) {
-    has_default = has_default || is_our_map(table, "default");
-    if (!is_our_map(table, "tls")) own += ", " + table;
+  std::string list(kTlsMap);
+  for (const std::string& table : split_list(text))
+    if (!is_our_map(table, "tls") && !is_our_map(table, "default")) list += ", " + table;
+  return list + ", " + std::string(kDefaultMap);
+}
+
+/// True if the map `default` has an answer to anything.
+bool default_answers(const Case& the) {
+  for (const char* name : {"default_outbound", "unlisted_relay"}) {
+    const auto setting = the.facts.settings.find(name);
+    if (setting != the.facts.settings.end() && setting->second != "unset") return true;
   }
-  std::string list = std::string(kTlsMap) + own;
-  if (!has_default) list += ", " + std::string(kDefaultMap);
-  return list;
+  return false;
 }
 
 /// True if a parameter that says where mail goes names this transport.
@@ -162,6 +166,23 @@ void check_earlier_tables(const Case& the, Findings& found) {
                        where(place, kMaps), what,
                        set_command(the, place, kMaps, with_our_maps(place.text))});
     }
+  }
+}
+
+void check_default_is_last(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+    const auto tables = split_list(place.value);
+    const auto ours = std::find_if(tables.begin(), tables.end(), [](const std::string& table) {
+      return is_our_map(table, "default");
+    });
+    if (ours == tables.end() || ours + 1 == tables.end()) continue;
+    found.push_back({"policy-map-not-first", default_answers(the) ? Severity::Leak : Severity::Note,
+                     default_answers(the) ? Certainty::Likely : Certainty::Possible,
+                     where(place, kMaps),
+                     fmt::format("The map default is asked before {}: its answer hides a stricter "
+                                 "one there.",
+                                 *(ours + 1)),
+                     set_command(the, place, kMaps, with_our_maps(place.text))});
   }
 }
 

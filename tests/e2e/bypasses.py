@@ -54,6 +54,14 @@ ROUTES = [
     _routes("a service with a fallback relay of its own",
             master_cf=("fallback unix - - y - - smtp -o smtp_fallback_relay=[{relay}]",),
             tables={"transport_maps": "{domain} fallback:"}, finding="fallback-relay", closed_by="fix"),
+    _routes("a service with a fallback relay of its own, by its bare name",
+            master_cf=("barefallback unix - - y - - smtp -o smtp_fallback_relay={relay}",),
+            tables={"transport_maps": "{domain} barefallback:"}, finding="fallback-relay", closed_by="fix"),
+    _routes("a fallback relay whose row is weaker", partner="wrong-name", other="unknown-ca",
+            master_cf=("weakfallback unix - - y - - smtp -o smtp_fallback_relay=[{relay}]",),
+            sql="INSERT INTO domain_policy(domain) VALUES ('[{relay}]')", row={"outbound": "secure"},
+            tables={"transport_maps": "{domain} weakfallback:"}, before="relay TLSv1.3", finding="fallback-relay",
+            closed_by="fix", after="deferred 4.7.5"),
     _routes("a service with its own TLS session cache", partner="tls1.2", master_cf=(
         "cached unix - - y - - smtp -o smtp_tls_session_cache_database=btree:${{data_directory}}/cached_scache",),
         tables={"transport_maps": "{domain} cached:"}, row={"outbound": "verify"},
@@ -112,19 +120,28 @@ WHOLE_HOST = [
            tables={"smtp_tls_per_site": "{domain} MUST"}, finding="per-site-ignored", severity="warning",
            about="smtp_tls_per_site",
            closed_by="fix"),
+    Bypass("smtp_tls_per_site says NONE", "per-site table", tables={"smtp_tls_per_site": "{domain} NONE"}, **NO_LEAK),
+    Bypass("default before a table that is stricter about a relay", "default not last", other="self-signed",
+           tables={"smtp_tls_policy_maps": "[{relay}]:25 secure", "transport_maps": "{domain} smtp:[{relay}]:25"},
+           main_cf={"smtp_tls_policy_maps": f"{TABLE_MAP}, {TABLE_MAP.replace(':tls', ':default')}, @"}, row={},
+           sql="UPDATE setting SET value = 'encrypt' WHERE name = 'unlisted_relay'", before="relay TLSv1.3",
+           finding="policy-map-not-first", about="smtp_tls_policy_maps", after="deferred 4.7.5"),
 ]
 
 
 def _fallback(partner: str, **columns: object) -> Bypass:
     """A fallback relay for everybody."""
-    return Bypass(f"smtp_fallback_relay, and the partner is {partner}", "fallback relay", partner=partner,
-                  **{"before": "relay CLEAR", "finding": "fallback-relay", "about": "smtp_fallback_relay",
+    return Bypass(site="fallback relay", partner=partner,
+                  **{"what": f"smtp_fallback_relay, and the partner is {partner}", "before": "relay CLEAR", "finding": "fallback-relay", "about": "smtp_fallback_relay",
                      "closed_by": "fix", **columns})
 
 
 FALLBACK = [
     _fallback("clear", main_cf={"smtp_fallback_relay": "[{relay}]"}),
     _fallback("refused-454"), _fallback("close"), _fallback("dead"),
+    _fallback("good", what="users may hand mail in without TLS", play=from_outside(587), arrives_in_clear=True,
+              master_cf=("submission inet n - y - - smtpd -o smtpd_tls_security_level=may",), before="partner TLSv1.3",
+              finding="submission-clear", severity="warning", about="submission", after="refused 530"),
 ]
 
 # Nothing but our map on a stock Debian: what setup itself must close.
@@ -192,6 +209,8 @@ STRICT = [
             about="smtp_dns_support_level", before="partner TLSv1.3", after="deferred 4.7.5"),
     _strict("a trust anchor outside the chroot", "good", {"outbound": "secure", "tafile": "{ca}"}, "tafile-chroot",
             about="{ca}"),
+    _strict("smtp_enforce_tls, which a level overrides", "clear", {"outbound": "encrypt"}, "", about="{domain}",
+            main_cf={"smtp_enforce_tls": "yes"}, before="deferred 4.7.4", closed_by="", after="deferred 4.7.4"),
     _strict("main.cf wants a newer protocol than the row", "tls1.2", {"outbound": "encrypt"}, "floor-not-recorded",
             main_cf={"smtp_tls_mandatory_protocols": ">=TLSv1.3"}, about="smtp_tls_mandatory_protocols",
             before="partner TLSv1.2", after="deferred 4.7.5"),
@@ -224,6 +243,8 @@ TLS_REQUIRED = [
             row={"outbound": "secure"}, before="partner TLSv1.3", after="deferred 4.7.5"),
     _header("the first of two servers has no TLS", "TLS-Required: no\n", partner="clear-then-good",
             after="second TLSv1.3"),
+    _header("made of another one by header_checks", "X-In-Clear: yes\n", main_cf={
+        "header_checks": "regexp:{{{{/^X-In-Clear:/ REPLACE TLS-Required: no}}}}"}),
     _not_obeyed("with a comment", "TLS-Required: no (really)\n"),
     _not_obeyed("but yes", "TLS-Required: yes\n"),
     _not_obeyed("in the text", "X-Next: text\n\nTLS-Required: no\n"),
