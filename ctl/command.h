@@ -45,16 +45,16 @@ struct CheckOptions {
   bool must_be_forced = false;
 };
 
+struct DoctorOptions {
+  std::string config_dir;  ///< empty: the instance that postconf names
+  bool json = false;
+};
+
 struct SetupOptions {
   std::string config_dir;  ///< empty: the one that postconf names
   bool apply = false;
   bool undo = false;
   bool bounce_bodies = false;
-};
-
-struct DoctorOptions {
-  std::string config_dir;  ///< empty: the instance that postconf names
-  bool json = false;
 };
 
 /// forcetls init: creates the policy database, or migrates an older one.
@@ -63,10 +63,9 @@ int run_init(const Config& config);
 /// forcetls check: which row decides for a domain, address or next hop, and what Postfix is told.
 int run_check(const Config& config, const CheckOptions& options);
 
-/// forcetls setup: shows, makes or takes back the changes that Postfix needs.
-int run_setup(const Config& config, const SetupOptions& options);
-
 /// forcetls doctor: every way around the enforcement in a Postfix configuration.
 int run_doctor(const Config& config, const DoctorOptions& options);
+/// forcetls setup: shows, makes or takes back the changes that Postfix needs.
+int run_setup(const Config& config, const SetupOptions& options);
 
 }  // namespace forcetls

@@ -6,6 +6,7 @@
 #include "ctl/doctor_report.h"
 #include "shared/base/clock.h"
 #include "shared/db/policy_store.h"
+#include "shared/db/setting_table.h"
 
 namespace forcetls {
 namespace {
@@ -41,7 +42,8 @@ Result<DoctorReport> examine_host(const Config& config, const std::string& confi
   facts.our_addresses = our_addresses(config);
   const auto policy = read_policy(facts.policy);
   if (!policy) return fail(policy.error());
-  if (auto settings = load_settings(config.policy_db)) facts.settings = *std::move(settings);
+  if (auto settings = facts.policy.is_wal ? SettingTable{} : read_settings(config.policy_db))
+    facts.settings = *std::move(settings);
   gather(*postfix, *postconf,
          doctor::questions(*postconf, **policy, postfix->queue_directory(), facts.our_addresses),
          facts);

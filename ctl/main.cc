@@ -35,8 +35,8 @@ Postfix configuration that is broken or was changed since.
 struct Flags {
   CommonFlags common;
   CheckOptions check;
-  SetupOptions setup;
   DoctorOptions doctor;
+  SetupOptions setup;
 };
 
 CLI::App& define_init(CLI::App& app, Flags& flags) {
@@ -58,6 +58,16 @@ CLI::App& define_check(CLI::App& app, Flags& flags) {
   return command;
 }
 
+CLI::App& define_doctor(CLI::App& app, Flags& flags) {
+  CLI::App& command = *app.add_subcommand(
+      "doctor", "Find every way around the enforcement in Postfix, and what closes it");
+  define_files(command, flags.common);
+  command.add_option("--config-dir", flags.doctor.config_dir,
+                     "Directory of main.cf (default: what postconf -h config_directory says)");
+  command.add_flag("--json", flags.doctor.json, "Print one JSON object");
+  return command;
+}
+
 CLI::App& define_setup(CLI::App& app, Flags& flags) {
   CLI::App& command = *app.add_subcommand(
       "setup",
@@ -72,16 +82,6 @@ CLI::App& define_setup(CLI::App& app, Flags& flags) {
       ->excludes(apply);
   command.add_flag("--bounce-bodies", setup.bounce_bodies,
                    "Leave bounces with the text of the message in them");
-  return command;
-}
-
-CLI::App& define_doctor(CLI::App& app, Flags& flags) {
-  CLI::App& command = *app.add_subcommand(
-      "doctor", "Find every way around the enforcement in Postfix, and what closes it");
-  define_files(command, flags.common);
-  command.add_option("--config-dir", flags.doctor.config_dir,
-                     "Directory of main.cf (default: what postconf -h config_directory says)");
-  command.add_flag("--json", flags.doctor.json, "Print one JSON object");
   return command;
 }
 

@@ -17,6 +17,11 @@ Result<NextHopKey> key_asked_for(const std::string& asked) {
   return key;
 }
 
+/// As policyd answers it: no key, but no demand either while nothing at all is demanded.
+bool needs_no_key(const Error& error, const RuleStore& store) {
+  return error.code == ErrorCode::Unconvertible && demands_nothing(store);
+}
+
 void take_rule(Report& report, const Finding& finding, const Floor& floor) {
   const Rule& rule = *finding.rule;
   const Requirement requirement = outbound_requirement(rule, finding.cap, floor);
@@ -88,10 +93,11 @@ nlohmann::json string_or_null(const std::optional<std::string>& value) {
 }  // namespace
 
 Result<Report> make_report(const RuleStore& store, const std::string& asked, TimePoint now) {
-  const auto key = key_asked_for(asked);
-  if (!key) return fail(key.error());
   Report report;
   report.asked = asked;
+  const auto key = key_asked_for(asked);
+  if (!key && !needs_no_key(key.error(), store)) return fail(key.error());
+  if (!key) return report;
   report.key = key->text;
   const Finding finding = find_policy(store, *key, now);
   if (finding.tested) {
@@ -114,13 +120,14 @@ std::string in_words(const Report& report) {
   const auto line = [&text](std::string_view name, std::string_view value) {
     text += fmt::format("  {:<15}{}\n", name, value);
   };
-  line("key", report.key);
+  line("key", report.key.empty() ? "none: the name cannot be converted to A-labels" : report.key);
   line("row", row_in_words(report));
   if (report.test_row)
     line("in test", fmt::format("{} (outbound = {}) does not count yet", *report.test_row,
                                 to_text(*report.test_level)));
-  line("Postfix gets", report.level ? fmt::format("{} (map {})", report.postfix, report.map)
-                                    : "no answer: smtp_tls_security_level of main.cf applies");
+  line("Postfix gets", report.level
+                           ? fmt::format("{} (map {})", report.postfix, report.map)
+                           : "no answer: a table of your own, else smtp_tls_security_level");
   line("mail to it", report.level ? meaning(*report.level) : "is not forced");
   line("mail from it", meaning(report.inbound));
   return text;

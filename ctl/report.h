@@ -13,7 +13,7 @@ namespace forcetls {
 /// The reasoning on one domain, address or next hop. Owns its texts.
 struct Report {
   std::string asked;                    ///< as the administrator typed it
-  std::string key;                      ///< what Postfix would look up
+  std::string key;                      ///< what Postfix would look up; empty: not convertible
   std::optional<std::string> row;       ///< key of the row that decides
   std::optional<Level> written;         ///< that row's outbound level
   std::optional<Level> cap;             ///< a suspension in force on it
@@ -27,8 +27,8 @@ struct Report {
   OnFailure on_failure = OnFailure::Tempfail;
 };
 
-/// Errors: Unconvertible (Postfix is then told TEMP, and mail waits), Malformed for an address
-/// without domain.
+/// Errors: Unconvertible where Postfix is told TEMP for it, so that mail waits; Malformed for an
+/// address without domain.
 Result<Report> make_report(const RuleStore& store, const std::string& asked, TimePoint now);
 
 /// Some lines for a person, with a newline at the end.

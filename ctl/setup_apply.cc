@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "ctl/file_io.h"
 #include "ctl/live_check.h"
@@ -12,6 +13,24 @@ namespace forcetls {
 namespace {
 
 constexpr const char* kProbeKey = "forcetls-setup.invalid";
+
+/// While it lives, a terminal that is closed or a Ctrl-C does not break the work off half-way.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t signals{};
+    ::sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
+      ::sigaddset(&signals, signal);
+    ::sigprocmask(SIG_BLOCK, &signals, &before_);
+  }
+  ~SignalsHeld() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
+};
 
 /// The last line that Postfix printed says what is wrong.
 std::string last_line(std::string_view text) {
@@ -149,6 +168,7 @@ void put_back(const Config& config, const PostfixInstance& instance, const Setup
 Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
                          const SetupBackup& backup, const SetupWork& work) {
   if (auto live = check_live(instance.queue_directory(), work.mail_owner); !live) return live;
+  const SignalsHeld held;
   auto manifest = open_backup(backup, work);
   if (!manifest) return fail(std::move(manifest).error());
   std::optional<SetupManifest> earlier;
@@ -176,6 +196,7 @@ Result<bool> undo_setup(const Config& config, const PostfixInstance& instance,
                 fmt::format("{} was changed since forcetls setup --apply: undo that change, or "
                             "take what you need from the backup in {} yourself",
                             *changed, backup.directory()));
+  const SignalsHeld held;
   if (auto done = backup.restore(); !done) return fail(done.error());
   if (auto done = reload_if_running(instance); !done) return fail(done.error());
   for (const std::string& file : (*manifest)->created)

@@ -41,6 +41,10 @@ void look_at_status_filter(SetupSurroundings& around, const std::string& config_
 void look_at_anchor(SetupSurroundings& around, const std::string& queue, const std::string& path,
                     const SetupManifest& before) {
   const std::string inside = queue + path;
+  if ((path + "/").find("/../") != path.npos) {
+    around.advice.push_back("tafile " + path + " has .. in it: write the path without");
+    return;
+  }
   const auto here = read_file(path);
   const auto there = read_file(inside);
   if (!here && !there)

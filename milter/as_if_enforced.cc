@@ -14,7 +14,8 @@ std::optional<Level> AsIfEnforced::active_cap(std::string_view key, TimePoint no
 
 const Settings& AsIfEnforced::settings() const { return policy_.settings(); }
 
-bool AsIfEnforced::empty() const { return policy_.empty(); }
+// It is made where a row was found.
+bool AsIfEnforced::enforces_nothing() const { return false; }
 
 void AsIfEnforced::for_each_rule(const std::function<void(const Rule&)>& visit) const {
   policy_.for_each_rule([&visit](Rule rule) {

@@ -14,7 +14,7 @@ class AsIfEnforced final : public RuleStore {
   std::optional<Rule> find_rule(std::string_view key) const override;
   std::optional<Level> active_cap(std::string_view key, TimePoint now) const override;
   const Settings& settings() const override;
-  bool empty() const override;
+  bool enforces_nothing() const override;
   void for_each_rule(const std::function<void(const Rule&)>& visit) const override;
 
  private:

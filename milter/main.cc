@@ -59,7 +59,7 @@ int run(const std::optional<Options>& options) {
   const auto sink = open_log(kProgram, options->foreground);
   const Log log(*sink, config.log_level);
   leave_signals_to_libmilter();
-  raise_descriptor_limit();
+  static_cast<void>(raise_descriptor_limit());
   PolicySource source(config.policy_db, log);
   SystemClock clock;
   Surroundings surroundings{[&source] { return source.current(); }, clock, log};

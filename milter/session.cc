@@ -1,5 +1,6 @@
 #include "milter/session.h"
 
+#include <optional>
 #include <utility>
 
 #include "milter/as_if_enforced.h"
@@ -32,11 +33,38 @@ bool has_plain_domain(std::string_view address) {
   return after_at(address).find_first_of(" \t()<>\"\\,;") == std::string_view::npos;
 }
 
+/// Letters that Postfix's macros have folded, as Unicode folds case, into others that to IDNA, and
+/// so to the delivery, may make another domain.
+constexpr std::pair<std::string_view, std::string_view> kFolded[] = {
+    {"\u00df", "ss"}, {"\u1e9e", "ss"}, {"\u03c2", "\u03c3"}};
+
+std::string folded(std::string_view text) {
+  std::string result(text);
+  for (const auto& [letter, plain] : kFolded)
+    for (auto at = result.find(letter); at != result.npos; at = result.find(letter, at))
+      result.replace(at, letter.size(), plain);
+  return result;
+}
+
+/// The domain that was typed, if folding is all that tells it from `rewritten`.
+std::optional<NextHopKey> before_folding(const NextHopKey& rewritten, std::string_view typed) {
+  const std::string typed_folded = folded(typed);
+  if (typed_folded == typed || !has_plain_domain(typed)) return std::nullopt;
+  const auto as_folded = domain_of_address(typed_folded);
+  auto as_typed = domain_of_address(typed);
+  if (!as_folded || !as_typed || as_folded->text != rewritten.text) return std::nullopt;
+  return *std::move(as_typed);
+}
+
 /// The domain of an address: as the MTA rewrote it (`rewritten`) if it told us, since only the MTA
 /// knows what it takes percent hacks, source routes and comments for; else as it was typed.
 Result<NextHopKey> domain_of(std::string_view rewritten, std::string_view typed) {
   auto domain = domain_of_address(rewritten);
-  if (!domain || !domain->text.empty()) return domain;
+  if (!domain) return domain;
+  if (!domain->text.empty()) {
+    if (auto unfolded = before_folding(*domain, typed)) return *std::move(unfolded);
+    return domain;
+  }
   if (!has_plain_domain(typed))
     return fail(ErrorCode::Unconvertible, "the address has more than a domain behind its '@'");
   return domain_of_address(typed);
@@ -105,8 +133,10 @@ Verdict Session::mail(std::string_view sender, const Macros& macros) {
 Verdict Session::judge_mail(const RuleStore& policy, TimePoint now) {
   if (sender_judged_) return sender_verdict_;
   sender_judged_ = true;
-  if (policy.empty()) return {};
-  if (!sender_) return sender_verdict_ = name_unknown(message_.sender_domain);
+  if (!sender_) {
+    if (!policy.enforces_nothing()) sender_verdict_ = name_unknown(message_.sender_domain);
+    return sender_verdict_;
+  }
   const Finding finding = find_policy(policy, *sender_, now);
   if (finding.tested) note_would(judge_sender(AsIfEnforced(policy), *sender_, facts(), now));
   if (!finding.rule) return {};
@@ -146,10 +176,10 @@ Session::Recipient Session::read_recipient(const RuleStore* policy, std::string_
 
 Verdict Session::judge(const RuleStore* policy, const Recipient& recipient, TimePoint now) {
   if (policy == nullptr) return policy_unavailable();
-  if (policy->empty()) return {};
   Verdict verdict = judge_mail(*policy, now);
   if (is_refusal(verdict)) return verdict;
-  if (!recipient.domain) return name_unknown(recipient.shown);
+  if (!recipient.domain)
+    return policy->enforces_nothing() ? Verdict{} : name_unknown(recipient.shown);
   const Finding finding = find_policy(*policy, *recipient.domain, now);
   if (finding.tested) note_would(judge_domain(AsIfEnforced(*policy), recipient, now));
   if (!finding.rule) return {};
@@ -175,10 +205,8 @@ void Session::prepare_header_verdict(const RuleStore* policy, const Recipient& r
   Verdict verdict;
   if (policy == nullptr) {
     if (mta_obeys) verdict = policy_unavailable();
-  } else if (policy->empty()) {
-    return;
   } else if (!recipient.domain) {
-    if (mta_obeys) verdict = name_unknown(recipient.shown);
+    if (mta_obeys && !policy->enforces_nothing()) verdict = name_unknown(recipient.shown);
   } else if (recipient.forced) {
     verdict = judge_tls_required_no(*policy, *recipient.domain, mta_obeys, now);
   }

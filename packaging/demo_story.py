@@ -98,7 +98,8 @@ class Story:
                     "('law.example', 'encrypt', datetime('now', '+8 hours'), 'certificate expired, they renew today')")
         self.forcetls.wait_for_answer("tls", "law.example", "OK encrypt")
         tell("law.example", "still has its expired certificate", self.send_to("law.example"))
-        say("\nA mistake in a row does no harm; it is refused with what to write instead:")
+        say()
+        say("A mistake in a row does no harm; it is refused with what to write instead:")
         wrong = "INSERT INTO domain_policy(domain) VALUES ('http://Bank.Example/')"
         _, errors = self.forcetls.policy(wrong)
         typed(f'sqlite3 policy.db "{wrong}"', errors)

@@ -30,11 +30,10 @@ constexpr Map kMaps[] = {{"tls", find_policy, of_row},
                          {"default", find_policy, of_row_or_settings},
                          {"lmtp", find_exact_policy, of_row}};
 
-/// True if no key at all can have a requirement, so that one which cannot be converted has none.
-bool demands_nothing(const RuleStore& store) {
-  const Settings& settings = store.settings();
-  return store.empty() && settings.default_outbound != DefaultOutbound::Encrypt &&
-         settings.unlisted_relay != UnlistedRelay::Encrypt;
+/// Postfix asks for a name first of all by itself and in map tls; then in the other map, and by its
+/// .parents. What was told once is not told again.
+bool is_first_question(const MapRequest& request) {
+  return request.map != "default" && !request.key.starts_with('.');
 }
 
 const Map* map_named(std::string_view name) {
@@ -65,7 +64,7 @@ TestedRow answer_map(const RuleStore* store, const MapRequest& request, TimePoin
   const auto requirement = map->answer(*store, *key, finding);
   reply = requirement ? "OK " : "NOTFOUND ";
   if (requirement) append_postfix_policy(reply, *requirement);
-  if (!finding.tested) return {};
+  if (!finding.tested || !is_first_question(request)) return {};
   return {finding.tested->key, finding.tested->outbound.level};
 }
 

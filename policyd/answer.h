@@ -23,7 +23,8 @@ struct TestedRow {
 /// default  what the settings say of a key that no row decides; else NOTFOUND.
 /// lmtp     only a row spelled exactly as the key; else NOTFOUND.
 ///
-/// Returns the row in mode test that would have decided, for the log; its key is empty if none.
+/// Returns the row in mode test that would have decided, for the log; its key is empty if none, or
+/// if Postfix has asked for the same name before (map default and .parent keys).
 TestedRow answer_map(const RuleStore* store, const MapRequest& request, TimePoint now,
                      std::string& reply);
 

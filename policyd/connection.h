@@ -43,7 +43,7 @@ class ConnectionRegister {
   void drain();
   void close_all();
   std::size_t size() const { return entries_.size(); }
-  /// How many idle connections make_room() has closed.
+  /// How many connections make_room() has closed.
   std::size_t gave_way() const { return gave_way_; }
 
  private:

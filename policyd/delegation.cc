@@ -78,7 +78,7 @@ Result<PolicyRequest> parse_policy_request(std::string_view bytes) {
 Verdict judge_request(const RuleStore* store, const PolicyRequest& request, TimePoint now) {
   if (request.protocol_state != "RCPT") return {};
   if (store == nullptr) return policy_unavailable();
-  if (store->empty()) return {};
+  if (store->enforces_nothing()) return {};
   const std::string subject = from_xtext(request.ccert_subject);
   const SessionFacts session{.client_address = request.client_address,
                              .tls_version = request.encryption_protocol,

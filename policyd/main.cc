@@ -18,6 +18,9 @@ constexpr const char* kProgram = "forcetls-policyd";
 constexpr const char* kDefaultMapSocket = "/var/spool/postfix/forcetls/map.sock";
 constexpr const char* kDefaultPolicySocket = "/var/spool/postfix/forcetls/policy.sock";
 
+/// For the policy file, the listeners, the log.
+constexpr std::size_t kOtherDescriptors = 32;
+
 Service service_named(const std::string& name) {
   for (const Service service : {Service::Map, Service::Policy})
     if (to_text(service) == name) return service;
@@ -51,6 +54,17 @@ void open_listeners(asio::io_context& io, const Config& config, const Log& log, 
   if (inherited.empty()) open_configured(io, config, log, server);
 }
 
+/// So many that clients never take the descriptors that the policy file needs: then no edit would
+/// come into force, and nobody would give way either.
+std::size_t most_connections(std::size_t wanted, std::size_t descriptors, const Log& log) {
+  const std::size_t most =
+      descriptors > 2 * kOtherDescriptors ? descriptors - kOtherDescriptors : descriptors / 2;
+  if (wanted <= most || most == 0) return wanted;
+  log.warning("max_connections is {}, but the limit of open files (RLIMIT_NOFILE) allows {}",
+              wanted, most);
+  return most;
+}
+
 int run(const std::optional<Options>& options) {
   if (!options) return EX_OK;
   const Config& config = options->config;
@@ -59,13 +73,17 @@ int run(const std::optional<Options>& options) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP,
               SIG_IGN);  // there is nothing to reload, and a closed terminal must not stop mail
-  raise_descriptor_limit();
+  const std::size_t descriptors = raise_descriptor_limit();
   asio::io_context io(ASIO_CONCURRENCY_HINT_UNSAFE);  // one thread: no locks
   SystemClock clock;
   PolicySource source(config.policy_db, log);
-  Server server(io, source, clock, log, config.max_connections);
+  Server server(io, source, clock, log, most_connections(config.max_connections, descriptors, log));
   open_listeners(io, config, log, server);
-  log.info("ready: policy {}", config.policy_db);
+  if (source.current() == nullptr)
+    log.warning("ready, but without a policy: all mail waits until {} can be read",
+                config.policy_db);
+  else
+    log.info("ready: policy {}", config.policy_db);
   server.run();
   log.info("ended");
   return EX_OK;

@@ -1,8 +1,11 @@
 #include "policyd/server.h"
 
+#include <pthread.h>
+
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/ip/tcp.hpp>
+#include <csignal>
 
 #include "shared/base/systemd.h"
 
@@ -15,6 +18,14 @@ constexpr std::chrono::milliseconds kDrainStep{10};
 Task<void> pause(asio::steady_timer& timer, std::chrono::steady_clock::duration time) {
   timer.expires_after(time);
   co_await timer.async_wait(kAwait);
+}
+
+/// One signal is enough: another must not kill a server that is still giving its last answers.
+void ignore_further_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 /// A reply is one small packet: never wait for more of them.
@@ -65,7 +76,7 @@ void Server::admit(Socket socket, Service service) {
   if (connections_.gave_way() > told_gave_way_) {
     told_gave_way_ = connections_.gave_way();
     context_.log.warning(
-        "max_connections reached: the longest idle connection gives way ({} so far)",
+        "max_connections reached: the longest idle or slowest connection gives way ({} so far)",
         told_gave_way_);
   }
   send_at_once(socket);
@@ -94,6 +105,7 @@ Task<void> Server::sweep() {
 Task<void> Server::wait_for_end() {
   const auto [error, signal] = co_await signals_.async_wait(kAwait);
   if (error) co_return;
+  ignore_further_signals();
   ending_ = true;
   systemd::notify_stopping();
   context_.log.info("ending on signal {}: {} connection(s) open", signal, connections_.size());

@@ -128,6 +128,12 @@ std::optional<Requirement> effective_requirement(const RuleStore& store, const N
   return default_requirement(store.settings(), key);
 }
 
+bool demands_nothing(const RuleStore& store) {
+  const Settings& settings = store.settings();
+  return store.enforces_nothing() && settings.default_outbound != DefaultOutbound::Encrypt &&
+         settings.unlisted_relay != UnlistedRelay::Encrypt;
+}
+
 bool satisfies(const std::optional<Requirement>& hop, const Requirement& wanted) {
   if (!is_forced(wanted.level)) return true;
   return hop && strength_of(hop->level) >= strength_of(wanted.level) &&

@@ -50,6 +50,9 @@ std::optional<Requirement> default_requirement(const Settings& settings, const N
 std::optional<Requirement> effective_requirement(const RuleStore& store, const NextHopKey& key,
                                                  TimePoint now);
 
+/// True if no key at all can have a requirement, so that one which cannot be converted has none.
+bool demands_nothing(const RuleStore& store);
+
 /// True if a hop held to `hop` keeps what `wanted` demands, so that mail may go by way of it.
 /// Exclusions of single ciphers are not compared. secure, fingerprint and dane-only each prove who
 /// the next hop is, so each stands for the others.

@@ -18,8 +18,9 @@ class RuleStore {
   /// The strictest suspension of that row that is active at `now`: Encrypt or May.
   virtual std::optional<Level> active_cap(std::string_view key, TimePoint now) const = 0;
   virtual const Settings& settings() const = 0;
-  /// True if there is no row at all: then nothing that the programs do may change a message's fate.
-  virtual bool empty() const = 0;
+  /// True if no row is in mode enforce: then nothing that the programs do may change a message's
+  /// fate.
+  virtual bool enforces_nothing() const = 0;
   /// Calls `visit` once for each row that find_rule would give, in no order.
   virtual void for_each_rule(const std::function<void(const Rule&)>& visit) const = 0;
 };

@@ -10,8 +10,8 @@ namespace forcetls {
 namespace {
 
 /// Transports of Postfix and Sendmail that hand nothing to another host.
-constexpr std::array<std::string_view, 9> kLocalTransports{
-    "local", "virtual", "lmtp", "error", "retry", "discard", "prog", "*file*", "*include*"};
+constexpr std::array<std::string_view, 8> kLocalTransports{
+    "local", "virtual", "error", "retry", "discard", "prog", "*file*", "*include*"};
 
 Action refusal(const Rule& rule) {
   return rule.on_failure == OnFailure::Reject ? Action::Reject : Action::Defer;
@@ -108,6 +108,45 @@ std::optional<Forced> forced_rule(const RuleStore& store, const NextHopKey& reci
   return Forced{*finding.rule, requirement};
 }
 
+/// The first of `next_hops` by which mail must not go; empty if there is none. Postfix takes
+/// several, separated by commas and blanks, and asks for each of them (postfix: relayhost,
+/// since 3.5).
+std::string_view weak_next_hop(const RuleStore& store, const NextHopKey& recipient,
+                               std::string_view next_hops, const Forced& forced, TimePoint now) {
+  constexpr std::string_view kSeparators = ", \t\r\n";
+  for (auto begin = next_hops.find_first_not_of(kSeparators); begin != next_hops.npos;
+       begin = next_hops.find_first_not_of(kSeparators, begin)) {
+    const auto end = std::min(next_hops.find_first_of(kSeparators, begin), next_hops.size());
+    const std::string_view next_hop = next_hops.substr(begin, end - begin);
+    begin = end;
+    const auto key = NextHopKey::parse(next_hop);
+    if (!key) return next_hop;
+    if (key->text == recipient.text || is_loopback(*key)) continue;
+    if (!satisfies(effective_requirement(store, *key, now), forced.requirement)) return next_hop;
+  }
+  return {};
+}
+
+/// lmtp delivers on this host, by a unix socket or on loopback, or to another one, which is asked
+/// for by itself: as host:24, spelt without "inet:" (postfix: lmtp(8), lmtp_tls_policy_maps). The
+/// site's own mailboxes may well be there.
+Verdict judge_lmtp(const RuleStore& store, const NextHopKey& recipient, std::string_view next_hop,
+                   const Forced& forced, TimePoint now) {
+  constexpr std::string_view kInet = "inet:";
+  if (next_hop.empty() || next_hop.starts_with("unix:")) return {};
+  if (store.settings().is_own(recipient.text)) return {};
+  if (next_hop.starts_with(kInet)) next_hop.remove_prefix(kInet.size());
+  const auto key = NextHopKey::parse(next_hop);
+  if (!key) return name_unknown(next_hop);
+  if (key->kind == KeyKind::LocalPath || is_loopback(*key)) return {};
+  const Finding finding = find_exact_policy(store, *key, now);
+  if (finding.rule &&
+      satisfies(outbound_requirement(*finding.rule, finding.cap, store.settings().floor),
+                forced.requirement))
+    return {};
+  return {Action::Defer, Reason::RouteNextHop, std::string(forced.rule.key), key->text};
+}
+
 }  // namespace
 
 Verdict judge_sender(const RuleStore& store, const NextHopKey& sender, const SessionFacts& session,
@@ -139,15 +178,15 @@ Verdict judge_route(const RuleStore& store, const NextHopKey& recipient, const R
   if (route.transport.empty() || is_local_transport(route.transport)) return {};
   const auto forced = forced_rule(store, recipient, now);
   if (!forced) return {};
+  if (route.transport == "lmtp") return judge_lmtp(store, recipient, route.next_hop, *forced, now);
   // A route is the host's own fault, never the sender's: it waits, whatever on_failure says.
   if (!store.settings().is_enforcing(route.transport))
     return {Action::Defer, Reason::RouteTransport, std::string(forced->rule.key),
             std::string(route.transport)};
-  if (route.next_hop.empty()) return {};
-  const auto next_hop = NextHopKey::parse(route.next_hop);
-  if (!next_hop) return name_unknown(route.next_hop);
-  if (next_hop->text == recipient.text) return {};
-  if (satisfies(effective_requirement(store, *next_hop, now), forced->requirement)) return {};
+  const std::string_view weak = weak_next_hop(store, recipient, route.next_hop, *forced, now);
+  if (weak.empty()) return {};
+  const auto next_hop = NextHopKey::parse(weak);
+  if (!next_hop) return name_unknown(weak);
   return {Action::Defer, Reason::RouteNextHop, std::string(forced->rule.key), next_hop->text};
 }
 

@@ -35,7 +35,9 @@ class PatchedPolicy final : public RuleStore {
   }
   const Settings& settings() const override { return patch_->settings(); }
   /// False also while all rows of the base are deleted: that is known once the file is read anew.
-  bool empty() const override { return base_->empty() && patch_->empty(); }
+  bool enforces_nothing() const override {
+    return base_->enforces_nothing() && patch_->enforces_nothing();
+  }
   void for_each_rule(const std::function<void(const Rule&)>& visit) const override {
     base_->for_each_rule([&](const Rule& rule) {
       if (!changed_.contains(rule.key)) visit(rule);

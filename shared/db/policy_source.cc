@@ -1,6 +1,9 @@
 #include "shared/db/policy_source.h"
 
+#include <pthread.h>
+
 #include <chrono>
+#include <csignal>
 #include <optional>
 
 #include "shared/db/file_mark.h"
@@ -23,7 +26,7 @@ constexpr std::chrono::seconds kReminderInterval{60};
 constexpr std::chrono::milliseconds kQuietTime{100};
 /// Somebody who writes without a pause leaves no time to read a big file unlocked: after so long
 /// we take a reader's lock, even if it makes his shell fail.
-constexpr std::chrono::seconds kStarvation{10};
+constexpr std::chrono::seconds kStarvation{2};
 
 auto milliseconds_since(SteadyClock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin).count();
@@ -65,6 +68,10 @@ std::shared_ptr<const RuleStore> PolicySource::current() const {
 }
 
 void PolicySource::watch() {
+  // Signals are for the thread that serves.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, kLookInterval, [this] { return stopping_; })) {
     lock.unlock();
@@ -91,12 +98,17 @@ void PolicySource::nothing_new(const FileMark& mark) {
   }
 }
 
+bool PolicySource::is_starving() const {
+  return watched_->failing && SteadyClock::now() - watched_->failing_since > kStarvation;
+}
+
 bool PolicySource::take_up_changes(const FileMark& mark) {
   // A file that was replaced has a history of its own.
   if (!watched_->whole || watched_->in_force->inode != mark.inode) return false;
   const auto begin = SteadyClock::now();
   auto policy = load_changes(path_, *watched_->whole);
   if (!policy && policy.error().code == ErrorCode::Busy) {
+    if (is_starving()) return false;  // the whole can be read under a lock
     failed(policy.error(), mark);
     return true;
   }
@@ -109,9 +121,8 @@ bool PolicySource::take_up_changes(const FileMark& mark) {
 
 void PolicySource::take_up_all(const FileMark& mark) {
   const auto begin = SteadyClock::now();
-  const bool starving = watched_->failing && begin - watched_->failing_since > kStarvation;
   auto policy =
-      load_policy(path_, watched_->in_force && !starving ? Locking::Never : Locking::IfNeeded);
+      load_policy(path_, watched_->in_force && !is_starving() ? Locking::Never : Locking::IfNeeded);
   const bool confirms = watched_->whole_due && !watched_->failing;
   if (!policy) {
     failed(policy.error(), mark);

@@ -39,6 +39,7 @@ class PolicySource {
   void watch();
   void look();
   void nothing_new(const FileMark& mark);
+  bool is_starving() const;
   bool take_up_changes(const FileMark& mark);
   void take_up_all(const FileMark& mark);
   void take_over(std::shared_ptr<const RuleStore> policy);

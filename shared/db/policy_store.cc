@@ -191,19 +191,6 @@ Result<std::shared_ptr<const RuleStore>> load_patch(Reader& reader, const Loaded
   return std::make_shared<PatchedPolicy>(before.rows, builder.build(), *std::move(keys));
 }
 
-Result<SettingTexts> load_setting_texts(Reader& reader) {
-  if (auto known = check_schema(reader.database()); !known) return fail(std::move(known).error());
-  auto statement = Statement::prepare(reader.database(), sql::kLoadSetting);
-  if (!statement) return fail(std::move(statement).error());
-  SettingTexts texts;
-  auto read = reader.for_each_row("setting", *statement, [&](const Statement& row) {
-    texts.insert_or_assign(std::string(row.column_text(0)), std::string(row.column_text(1)));
-    return true;
-  });
-  if (!read) return fail(std::move(read).error());
-  return texts;
-}
-
 Result<LoadedPolicy> load_with_lock(const std::string& path) {
   auto database = Database::open_readonly(path, std::chrono::milliseconds(0));
   if (!database) return fail(std::move(database).error());
@@ -241,10 +228,6 @@ Result<LoadedPolicy> load_policy(const std::string& path, Locking locking) {
   auto policy = load_without_lock(path, load_all);
   const bool busy = !policy && policy.error().code == ErrorCode::Busy;
   return busy && locking == Locking::IfNeeded ? load_with_lock(path) : std::move(policy);
-}
-
-Result<SettingTexts> load_settings(const std::string& path) {
-  return load_without_lock(path, load_setting_texts);
 }
 
 Result<std::shared_ptr<const RuleStore>> load_changes(const std::string& path,

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -34,12 +32,6 @@ struct LoadedPolicy {
 /// WrongSchema; Corrupt (also WAL mode, a row that no version of ours writes); Busy (a writer is at
 /// work: try again); System.
 Result<LoadedPolicy> load_policy(const std::string& path, Locking locking);
-
-/// The table setting, word for word.
-using SettingTexts = std::map<std::string, std::string, std::less<>>;
-
-/// Reads it without a lock. Errors: as load_policy.
-Result<SettingTexts> load_settings(const std::string& path);
 
 /// The policy of `path` now, read from `before` and the changes that policy_change has since: takes
 /// milliseconds whatever the size. Takes no lock. Errors: as load_policy; TooLong if there are too

@@ -143,6 +143,7 @@ bool SnapshotBuilder::add(const Rule& rule) {
                                  rule.inbound.match.size() + rule.fallback.size();
   if (rule.key.size() > kMaxKeyBytes || text_bytes > kMostTextBytes - snapshot_->texts_.size())
     return false;
+  snapshot_->enforces_ = snapshot_->enforces_ || rule.mode == Mode::Enforce;
   const std::uint32_t demand = demand_number(rule);
   const TextArena::Ref key = snapshot_->texts_.add(rule.key);
   snapshot_->rows_.push_back({key.offset, demand, static_cast<std::uint16_t>(key.size)});

@@ -48,7 +48,7 @@ class Snapshot final : public RuleStore {
   std::optional<Rule> find_rule(std::string_view key) const override;
   std::optional<Level> active_cap(std::string_view key, TimePoint now) const override;
   const Settings& settings() const override { return settings_; }
-  bool empty() const override { return rows_.empty(); }
+  bool enforces_nothing() const override { return !enforces_; }
   void for_each_rule(const std::function<void(const Rule&)>& visit) const override;
   std::size_t size() const { return rows_.size(); }
 
@@ -88,6 +88,7 @@ class Snapshot final : public RuleStore {
   std::vector<std::uint32_t> slots_;  ///< hash table: row number + 1; 0 = free
   std::unordered_map<std::string, std::vector<Suspension>> suspensions_;
   Settings settings_;
+  bool enforces_ = false;  ///< there is a row in mode enforce
 };
 
 class SnapshotBuilder {

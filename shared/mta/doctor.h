@@ -78,8 +78,8 @@ struct HostFacts {
   std::set<std::string> our_addresses;  ///< where forcetls.conf lets our daemons listen
   std::string config_directory;         ///< empty: Postfix's own default, so commands need no -c
   PolicyFile policy;
-  std::map<std::string, std::string, std::less<>> settings;  ///< the table setting
-  std::map<std::string, ResolvedRoute> routes;               ///< by address
+  std::map<std::string, std::string> settings;  ///< the table setting
+  std::map<std::string, ResolvedRoute> routes;  ///< by address
   std::map<std::string, std::vector<TableEntry>> tables;
   std::map<std::string, std::map<std::string, std::string>> policy_answers;  ///< table, key
   std::map<std::string, std::string> status_answers;  ///< by the filter; empty: none

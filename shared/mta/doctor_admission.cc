@@ -10,15 +10,12 @@ namespace forcetls::doctor {
 namespace {
 
 constexpr std::string_view kRestrictions = "smtpd_recipient_restrictions";
-constexpr std::string_view kOurService =
-    "check_policy_service { unix:forcetls/policy.sock, timeout=10s, "
-    "{ default_action = 451 4.7.0 forcetls-policyd does not answer; try again later } }";
 /// The same for postconf -P, which takes no blanks: Postfix's own default_action is a 451 too.
 constexpr std::string_view kOurServiceWithoutBlanks =
     "check_policy_service,{unix:forcetls/policy.sock,timeout=10s}";
 
 std::string first_in_list(const Case& the, const Place& place) {
-  std::string list(place.service == nullptr ? kOurService : kOurServiceWithoutBlanks);
+  std::string list(place.service == nullptr ? kPolicyService : kOurServiceWithoutBlanks);
   const auto restrictions = split_list(place.text);
   const auto ours = our_policy_service(restrictions, the.facts.our_addresses);
   if (ours) {

@@ -10,12 +10,9 @@
 
 #include "shared/core/requirement.h"
 #include "shared/mta/doctor.h"
+#include "shared/mta/setup_plan.h"
 
 namespace forcetls::doctor {
-
-constexpr std::string_view kTlsMap = "socketmap:unix:forcetls/map.sock:tls";
-constexpr std::string_view kDefaultMap = "socketmap:unix:forcetls/map.sock:default";
-constexpr std::string_view kLmtpMap = "socketmap:unix:forcetls/map.sock:lmtp";
 
 /// A row that forces TLS. Views borrow from the RuleStore.
 struct ForcedRow {

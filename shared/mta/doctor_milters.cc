@@ -9,8 +9,6 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::string_view kMilter =
-    "{ unix:forcetls/milter.sock, default_action=tempfail, command_timeout=10s }";
 constexpr std::string_view kMilterWithoutBlanks =
     "{unix:forcetls/milter.sock,default_action=tempfail,command_timeout=10s}";
 

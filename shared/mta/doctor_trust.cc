@@ -51,66 +51,14 @@ void check_store(const Case& the, const Place& place, bool needed, Findings& fou
       place.value.empty() && path.empty() && !is_yes(value_at(the, place, "tls_append_default_CA"));
   const std::string bad = the.facts.missing_files.contains(place.value) ? place.value : "";
   if (!missing && bad.empty()) return;
-  found.push_back(
-      {"ca-store", needed ? Severity::Warning : Severity::Note, Certainty::Certain,
-       where(place, "smtp_tls_CAfile"),
-       bad.empty() ? "Postfix has no store of certificate authorities: mail to rows of "
-                     "level verify or secure waits."
-                   : fmt::format("{} is missing or empty: mail to rows of level verify "
-                                 "or secure waits.",
-                                 bad),
-       set_command(the, place, "smtp_tls_CAfile", "/etc/ssl/certs/ca-certificates.crt")});
-}
-
-/// What main.cf demands where TLS is mandatory, as the setting that records it would say it.
-std::string excluded_ciphers(const Case& the) {
-  std::string list;
-  for (const char* name : {"smtp_tls_exclude_ciphers", "smtp_tls_mandatory_exclude_ciphers"})
-    for (const std::string& cipher : the.config.list(name))
-      list += (list.empty() ? "" : ":") + cipher;
-  return list;
-}
-
-/// The lowest protocol that smtp_tls_mandatory_protocols leaves; empty: no more than our default.
-std::string lowest_protocol(const Case& the) {
-  constexpr std::array<std::string_view, 4> kVersions{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
-  std::array<bool, 4> allowed{true, true, true, true};
-  std::array<bool, 4> named{};
-  for (const std::string& item : split_list(the.config.value("smtp_tls_mandatory_protocols"))) {
-    for (std::size_t i = 0; i < kVersions.size(); ++i) {
-      if (equal_ignoring_case(item, fmt::format("!{}", kVersions[i]))) allowed[i] = false;
-      if (equal_ignoring_case(item, kVersions[i])) named[i] = true;
-      if (equal_ignoring_case(item, fmt::format(">={}", kVersions[i])))
-        std::fill(allowed.begin(), allowed.begin() + static_cast<std::ptrdiff_t>(i), false);
-    }
-  }
-  if (std::find(named.begin(), named.end(), true) != named.end())
-    for (std::size_t i = 0; i < named.size(); ++i) allowed[i] = allowed[i] && named[i];
-  const auto first = std::find(allowed.begin(), allowed.end(), true);
-  if (first == allowed.end() || first == allowed.begin()) return {};
-  return std::string(kVersions[static_cast<std::size_t>(first - allowed.begin())]);
-}
-
-/// True if everything in the colon list `wanted` is in `recorded`.
-bool lists_all(std::string_view recorded, std::string_view wanted) {
-  const std::string all = fmt::format(":{}:", recorded);
-  while (!wanted.empty()) {
-    const auto end = std::min(wanted.find(':'), wanted.size());
-    if (all.find(fmt::format(":{}:", wanted.substr(0, end))) == all.npos) return false;
-    wanted.remove_prefix(std::min(end + 1, wanted.size()));
-  }
-  return true;
-}
-
-void report_floor(const Case& the, std::string_view parameter, std::string_view setting,
-                  std::string_view wanted, Findings& found) {
-  found.push_back(
-      {"floor-not-recorded", Severity::Warning, Certainty::Certain,
-       fmt::format("main.cf: {}", parameter),
-       fmt::format("A row's answer replaces it, and would take a weaker connection than "
-                   "main.cf does: record {} in the policy.",
-                   wanted),
-       setting_command(the, setting, wanted)});
+  found.push_back({"ca-store", needed ? Severity::Warning : Severity::Note, Certainty::Certain,
+                   where(place, "smtp_tls_CAfile"),
+                   bad.empty() ? "Postfix has no store of certificate authorities: mail to rows of "
+                                 "level verify or secure waits."
+                               : fmt::format("{} is missing or empty: mail to rows of level verify "
+                                             "or secure waits.",
+                                             bad),
+                   set_command(the, place, "smtp_tls_CAfile", kCaBundle)});
 }
 
 }  // namespace
@@ -169,22 +117,18 @@ void check_fingerprints(const Case& the, Findings& found) {
 }
 
 void check_floors(const Case& the, Findings& found) {
-  const auto recorded = [&](std::string_view name) -> std::optional<std::string_view> {
-    const auto setting = the.facts.settings.find(name);
-    if (setting == the.facts.settings.end()) return std::nullopt;
-    return setting->second;
-  };
-  const std::string excluded = excluded_ciphers(the);
-  if (const auto floor = recorded("floor_exclude"); floor && !lists_all(*floor, excluded))
-    report_floor(the, "smtp_tls_mandatory_exclude_ciphers", "floor_exclude", excluded, found);
-  const std::string lowest = lowest_protocol(the);
-  // Rows ask for TLSv1.2 unless they say otherwise; only more than that needs a record.
-  if (const auto floor = recorded("floor_min_protocol");
-      floor && lowest > "TLSv1.1" && *floor < lowest)
-    report_floor(the, "smtp_tls_mandatory_protocols", "floor_min_protocol", lowest, found);
-  const std::string grade = the.config.value("smtp_tls_mandatory_ciphers");
-  if (const auto floor = recorded("floor_ciphers"); floor && grade == "high" && *floor != "high")
-    report_floor(the, "smtp_tls_mandatory_ciphers", "floor_ciphers", "high", found);
+  if (the.facts.settings.empty()) return;
+  const Plan plan = plan_setup(the.config, {.settings = the.facts.settings});
+  for (const SettingChange& change : plan.settings) {
+    if (!change.name.starts_with("floor_")) continue;
+    found.push_back(
+        {"floor-not-recorded", Severity::Warning, Certainty::Certain,
+         fmt::format("policy.db: setting {}", change.name),
+         fmt::format("main.cf demands {} of forced connections; a row's answer replaces "
+                     "that, and would take a weaker one.",
+                     change.value),
+         setting_command(the, change.name, change.value)});
+  }
 }
 
 }  // namespace forcetls::doctor

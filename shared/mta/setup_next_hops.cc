@@ -50,26 +50,48 @@ std::string quoted(std::string_view key) {
   return text + "'";
 }
 
-void propose_row(SetupDraft& draft, const std::string& where, const std::string& next_hop) {
+/// The most proposals that are printed one by one.
+constexpr std::size_t kMostProposals = 20;
+
+/// A next hop without a row.
+struct Proposal {
+  std::string where, next_hop, key;
+};
+
+void propose_row(const SetupDraft& draft, const std::string& where, const std::string& next_hop,
+                 std::vector<Proposal>& proposals) {
   const auto key = NextHopKey::parse(next_hop);
   if (!key || key->text.empty() || key->kind == KeyKind::LocalPath || is_loopback(*key)) return;
   const auto& rows = draft.facts().rows;
   if (std::any_of(rows.begin(), rows.end(),
                   [&](const SetupRow& row) { return row.key == key->text; }))
     return;
-  draft.advise(where + " sends mail to " + next_hop +
-               ", and Postfix asks for that instead of the recipient's domain. If forced domains "
-               "may go that way: sqlite3 " +
-               draft.facts().policy_db + " \"INSERT INTO domain_policy(domain, outbound) VALUES (" +
-               quoted(key->text) + ", 'verify')\"");
+  if (std::none_of(proposals.begin(), proposals.end(),
+                   [&](const Proposal& known) { return known.key == key->text; }))
+    proposals.push_back({where, next_hop, key->text});
 }
 
-void look_at(SetupDraft& draft, Form form, const std::string& where, const std::string& text) {
-  switch (form) {
+void print(SetupDraft& draft, const std::vector<Proposal>& proposals) {
+  for (std::size_t i = 0; i < std::min(proposals.size(), kMostProposals); ++i)
+    draft.advise(proposals[i].where + " sends mail to " + proposals[i].next_hop +
+                 ", and Postfix asks for that instead of the recipient's domain. If forced domains "
+                 "may go that way: sqlite3 " +
+                 draft.facts().policy_db +
+                 " \"INSERT INTO domain_policy(domain, outbound) VALUES (" +
+                 quoted(proposals[i].key) + ", 'verify')\"");
+  if (proposals.size() > kMostProposals)
+    draft.advise("and " + std::to_string(proposals.size() - kMostProposals) +
+                 " more next hops without a row");
+}
+
+void look_at(SetupDraft& draft, const Source& source, const std::string& text, Place place,
+             std::vector<Proposal>& proposals) {
+  const std::string where = name_of(place) + ": " + std::string(source.parameter);
+  switch (source.form) {
     case Form::NextHop:
-      return propose_row(draft, where, text);
+      return propose_row(draft, where, text, proposals);
     case Form::Transport:
-      return propose_row(draft, where, next_hop_of(draft, text));
+      return propose_row(draft, where, next_hop_of(draft, text), proposals);
     case Form::Host: {
       const auto key = NextHopKey::parse(text.starts_with("inet:") ? text.substr(5) : text);
       // Without a host before the port it is this one.
@@ -81,14 +103,17 @@ void look_at(SetupDraft& draft, Form form, const std::string& where, const std::
   }
 }
 
-std::vector<std::string> elements_of(const SetupDraft& draft, Place place, const Source& source) {
+std::vector<std::string> elements_of(SetupDraft& draft, Place place, const Source& source) {
   const auto elements = draft.list(place, source.parameter);
   if (!source.is_table) return elements;
   std::vector<std::string> results;
   for (const std::string& table : elements) {
     const auto found = draft.facts().tables.find(table);
-    if (found == draft.facts().tables.end()) continue;
-    for (const auto& [key, value] : found->second) results.push_back(value);
+    if (found == draft.facts().tables.end())
+      draft.advise(name_of(place) + ": " + std::string(source.parameter) + ": " + table +
+                   " cannot be listed: look for next hops in it yourself, each needs a row");
+    else
+      for (const auto& [key, value] : found->second) results.push_back(value);
   }
   return results;
 }
@@ -112,10 +137,12 @@ std::vector<std::string> tables_to_list(const PostfixConfig& config) {
 }
 
 void advise_next_hops(SetupDraft& draft) {
+  std::vector<Proposal> proposals;
   for (const Source& source : kSources)
     for (const Place place : draft.places({source.parameter}))
       for (const std::string& text : elements_of(draft, place, source))
-        look_at(draft, source.form, name_of(place) + ": " + std::string(source.parameter), text);
+        look_at(draft, source, text, place, proposals);
+  print(draft, proposals);
 }
 
 }  // namespace forcetls

@@ -23,6 +23,21 @@ void add_once(std::vector<std::string>& list, std::string item) {
   if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(std::move(item));
 }
 
+/// Says what a value that a person wrote lacks.
+void advise_missing(SetupDraft& draft, const std::string& name,
+                    const std::vector<std::string>& wanted, std::string_view consequence) {
+  const auto now = draft.facts().settings.find(name);
+  const auto have = split_list(now == draft.facts().settings.end() ? "" : now->second);
+  std::vector<std::string> missing;
+  for (const std::string& item : wanted)
+    if (std::find(have.begin(), have.end(), item) == have.end()) missing.push_back(item);
+  if (missing.empty()) return;
+  const std::string more =
+      missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "";
+  draft.advise("setting " + name + " was written by hand and has no " + missing.front() + more +
+               ": " + std::string(consequence));
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "" : " ") + item;
@@ -30,10 +45,16 @@ std::string joined(const std::vector<std::string>& items) {
 }
 
 void fill_enforcing_transports(SetupDraft& draft) {
-  if (!may_be_filled(draft.facts(), "enforcing_transports", kFirstTransports)) return;
-  std::vector<std::string> transports = split_list(kFirstTransports);
+  std::vector<std::string> services;
   for (const Place place : draft.config().services_of("smtp"))
-    if (place->type == "unix") add_once(transports, place->name);
+    if (place->type == "unix") services.push_back(place->name);
+  if (!may_be_filled(draft.facts(), "enforcing_transports", kFirstTransports)) {
+    advise_missing(draft, "enforcing_transports", services,
+                   "forced mail that would leave by it is refused");
+    return;
+  }
+  std::vector<std::string> transports = split_list(kFirstTransports);
+  for (const std::string& service : services) add_once(transports, service);
   draft.change_setting("enforcing_transports", joined(transports),
                        "these services of master.cf ask before they deliver");
 }
@@ -83,7 +104,6 @@ bool covers_sub_domains(const SetupDraft& draft) {
 }
 
 void fill_own_domains(SetupDraft& draft) {
-  if (!may_be_filled(draft.facts(), "own_domains", "")) return;
   std::vector<std::string> own;
   for (const char* parameter :
        {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
@@ -92,6 +112,11 @@ void fill_own_domains(SetupDraft& draft) {
   for (const std::string& domain : domains_of(draft, "relay_domains")) {
     add_once(own, domain);
     if (sub_domains && !domain.starts_with('.')) add_once(own, "." + domain);
+  }
+  if (!may_be_filled(draft.facts(), "own_domains", "")) {
+    advise_missing(draft, "own_domains", own,
+                   "if it has a row of its own, mail for it must not come in clear");
+    return;
   }
   if (own.size() > kMostOwnDomains) {
     draft.advise("more than " + std::to_string(kMostOwnDomains) +

@@ -134,7 +134,7 @@ def test_check_tells_which_row_decides(place: Place, asked: str, expected: dict)
     ("bank.example", ["row            bank.example (outbound = secure)", "Postfix gets   secure match=", "or waits"]),
     ("held.example", ["suspended to encrypt"]),
     ("test.example", ["in test", "does not count yet", "is not forced"]),
-    ("other.example", ["row            none", "no answer: smtp_tls_security_level of main.cf applies"]),
+    ("other.example", ["row            none", "no answer: a table of your own, else smtp_tls_security_level"]),
 ])
 def test_check_says_it_in_words(place: Place, asked: str, words: list[str]):
     result = _check(place, asked)

@@ -84,8 +84,13 @@ good                  | 1.3      | 1.3  | NV       | 1.3      | 1.3      | 1.3  
 clear                 | NO       | NO   | NO       | NO       | NO       | NO     | NO
 refused-454           | R4       | R4   | R4       | R4       | R4       | R4     | R4
 refused-502           | R5*      | R5*  | R5*      | R5*      | R5*      | R5*    | R5*
+garbage               | HS       | HS   | HS       | HS       | HS       | HS     | HS
+alert                 | HS       | HS   | HS       | HS       | HS       | HS     | HS
 close                 | HS       | HS   | HS       | HS       | HS       | HS     | HS
+hang                  | HS       | HS   | HS       | HS       | HS       | HS     | HS
+drop                  | LC       | LC   | LC       | LC       | LC       | LC     | LC
 expired               | NV       | NV   | NV       | 1.3      | 1.3      | 1.3    | NV
+self-signed           | NV       | NV   | NV       | 1.3      | 1.3      | 1.3    | NV
 wrong-name            | NV       | NV   | NV       | 1.3      | 1.3      | 1.3    | NV
 unknown-ca            | NV       | NV   | NV       | 1.3      | 1.3      | 1.3    | NV
 tls1.0                | HS       | HS   | HS       | 1        | HS       | HS     | HS
@@ -98,6 +103,7 @@ wildcard              | 1.3      | 1.3  | NV       | 1.3      | 1.3      | 1.3  
 address-only          | NV       | NV   | 1.3      | 1.3      | 1.3      | 1.3    | NV
 mx-is-cname           | NV       | NV   | 1.3      | 1.3      | 1.3      | 1.3    | NV
 clear-then-good       | 1.3      | 1.3  | NV       | 1.3      | 1.3      | 1.3    | 1.3
+good-then-clear       | 1.3      | 1.3  | NO       | 1.3      | 1.3      | 1.3    | 1.3
 tls1.2-then-clear     | 1.2      | 1.2  | NO       | 1.2      | NO       | 1.2    | NO
 """)
 CELLS = pytest.mark.parametrize(("kind", "level"), OUTCOMES, ids=[f"{kind} at {level}" for kind, level in OUTCOMES])
@@ -215,7 +221,7 @@ def _real(shared_lab: Lab) -> PostfixPartner:
 
 
 REAL_ROWS = {
-    "encrypt": ("encrypt", None), "verify": ("verify", None), "secure": ("secure", None),
+    "may": ("may", None), "encrypt": ("encrypt", None), "verify": ("verify", None), "secure": ("secure", None),
     "by host name": ("secure", "hostname"), "by key": ("fingerprint", "{key}"),
     "another name": ("secure", "mx.elsewhere.example"), "another key": ("fingerprint", "{other}"),
 }

@@ -204,6 +204,21 @@ def test_at_sigterm_each_request_that_was_sent_gets_its_reply(forcetls: Forcetls
     assert forcetls.policyd.stop() == 0
 
 
+def test_a_second_sigterm_does_not_kill_a_policyd_that_is_giving_its_last_answers(forcetls: Forcetls):
+    requests = 2000
+    with SocketmapClient(forcetls.map_address) as client:
+        client.lookup("tls", "x.example")
+        forcetls.policyd.signal(signal.SIGSTOP)
+        client.send(netstring(b"tls x.example") * requests)
+        forcetls.policyd.signal(signal.SIGTERM)
+        forcetls.policyd.signal(signal.SIGCONT)
+        assert client.read_answer() == "NOTFOUND "
+        while forcetls.policyd.pid is not None:
+            forcetls.policyd.signal(signal.SIGTERM)
+        assert [client.read_answer() for _ in range(requests - 1)] == ["NOTFOUND "] * (requests - 1)
+    assert forcetls.policyd.stop() == 0
+
+
 def test_a_client_that_connected_before_sigterm_is_answered(forcetls: Forcetls):
     """It is in the backlog, its request sent, when the signal comes."""
     forcetls.policyd.signal(signal.SIGSTOP)
@@ -236,7 +251,8 @@ def test_without_the_milter_smtp_clients_are_told_to_come_again_and_the_queue_go
     local.queue_id = lab.postfix.log.wait_for_queue_id(local.message.message_id)
     mix.to(mix.good).append(local)
     mix.assert_each_arrives_once_and_none_in_clear()
-    assert not list((lab.postfix.queue_directory / "maildrop").iterdir())
+    maildrop = lab.postfix.queue_directory / "maildrop"  # pickup(8) removes a file just after it is in the queue
+    wait_for(lambda: not list(maildrop.iterdir()), DEADLINE_S, "maildrop to be empty", lab.postfix.log.tail)
 
 
 def test_while_the_milter_hangs_smtp_clients_get_a_4xx_and_mail_goes_on_after_it(lab: Lab, forcetls: Forcetls):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.forcetls import Daemon
-from lab.protocol import PolicyClient, ProtocolError, SocketmapClient, connect, netstring
+from lab.protocol import PolicyClient, SocketmapClient, connect, netstring
 from lab.solo import Place
 from lab.waiting import wait_for
 
@@ -233,33 +233,44 @@ def test_above_max_connections_the_longest_idle_gives_way(place: Place):
         client.close()
 
 
-def test_when_all_places_are_busy_with_requests_a_new_client_is_refused_loudly(place: Place):
+def test_clients_never_take_the_descriptors_that_the_policy_file_needs(place: Place):
+    address = place.address("few-files.sock")
+    daemon = place.daemon("forcetls-policyd", "--listen-map", address, under=("prlimit", "--nofile=128:128"))
+    daemon.start()
+    place.wait_until_it_answers(daemon, address)
+    clients = [SocketmapClient(address) for _ in range(160)]
+    try:
+        assert clients[-1].lookup("tls", "new.example") == "NOTFOUND "
+        status, errors = place.sql("INSERT INTO domain_policy(domain, outbound) VALUES ('new.example', 'secure')")
+        assert status == 0, errors
+        wait_for(lambda: place.lookup("new.example", address=address).startswith("OK secure "), 5,
+                 "the row to be in force", daemon.output)
+        assert "RLIMIT_NOFILE" in daemon.output()
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_when_all_places_are_busy_with_requests_the_slowest_gives_way_loudly(place: Place):
     config = place.directory / "two.conf"
     config.write_text("max_connections = 2\n", encoding="ascii")
     address = place.address("two.sock")
     daemon = place.daemon("forcetls-policyd", "--config", str(config), "--listen-map", address)
     daemon.start()
     place.wait_until_it_answers(daemon, address)
-    busy = [SocketmapClient(address) for _ in range(2)]
-    for client in busy:
+    slowest, busy = SocketmapClient(address), SocketmapClient(address)
+    for client in (slowest, busy):
         client.send(netstring(b"tls bank.example") + b"17:tls")
         assert client.read_answer().startswith("OK secure ")
-    wait_for(lambda: _refused(address), 5, "a third client to be refused")
-    assert "max_connections" in daemon.output()
-    busy[0].send(b" other.example,")
-    assert busy[0].read_answer() == "NOTFOUND "
-    for client in busy:
-        client.close()
-    assert place.lookup("bank.example", address=address).startswith("OK secure ")
-
-
-def _refused(address: str) -> bool:
-    with SocketmapClient(address) as client:
-        try:
-            client.lookup("tls", "bank.example")
-            return False
-        except (ProtocolError, OSError):
-            return True
+    with SocketmapClient(address) as another:
+        assert another.lookup("tls", "bank.example").startswith("OK secure ")
+    assert slowest.is_closed_by_server()
+    assert "max_connections reached" in daemon.output()
+    busy.send(b" other.example,")
+    assert busy.read_answer() == "NOTFOUND "
+    busy.close()
+    slowest.close()
+    daemon.stop()
 
 
 # -- policy delegation -----------------------------------------------------------------------------------------------

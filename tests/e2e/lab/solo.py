@@ -76,9 +76,13 @@ class Place:
         """A unix address in the sockets' directory."""
         return f"unix:{self.sockets / name}"
 
-    def daemon(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> Daemon:
-        """A daemon with these flags; --policy-db and --foreground are added. Not started yet."""
-        prefix = ["env", *(f"{key}={value}" for key, value in (environment or {}).items())]
+    def daemon(self, name: str, *arguments: str, environment: dict[str, str] | None = None,
+               under: tuple[str, ...] = ()) -> Daemon:
+        """A daemon with these flags; --policy-db and --foreground are added. Not started yet.
+
+        `under` is a command that runs it: prlimit(1) with its flags, say.
+        """
+        prefix = [*under, "env", *(f"{key}={value}" for key, value in (environment or {}).items())]
         log = self.directory / f"{name}-{len(self._daemons)}.log"
         daemon = Daemon(name, [*prefix, str(self.program(name)), "--policy-db", str(self.policy_db), "--foreground",
                                *arguments], log)

@@ -85,6 +85,17 @@ TEST_CASE("check: what is no domain, address or next hop is an error", "[ctl]") 
   }
 }
 
+TEST_CASE("check: without any row, a name that cannot be converted has no requirement either",
+          "[ctl]") {
+  FakeRuleStore store;
+  const auto report = make_report(store, "someone@\xff.example", at(0));
+  REQUIRE(report);
+  CHECK_FALSE(report->level);
+  CHECK(report->key.empty());
+  store.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
+  CHECK_FALSE(make_report(store, "someone@\xff.example", at(0)));
+}
+
 TEST_CASE("check: the words name the row, the suspension and the answer", "[ctl]") {
   const FakeRuleStore store = partners();
   const std::string words = in_words(*make_report(store, "u@broken.example", at(0)));

@@ -5,6 +5,7 @@
 //   store.mutable_settings().unlisted_relay = UnlistedRelay::Encrypt;
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -82,7 +83,10 @@ class FakeRuleStore : public RuleStore {
   }
 
   const Settings& settings() const override { return settings_; }
-  bool empty() const override { return rules_.empty(); }
+  bool enforces_nothing() const override {
+    return std::none_of(rules_.begin(), rules_.end(),
+                        [](const FakeRule& rule) { return rule.mode == Mode::Enforce; });
+  }
   void for_each_rule(const std::function<void(const Rule&)>& visit) const override {
     for (const FakeRule& rule : rules_)
       if (rule.mode != Mode::Off) visit(as_rule(rule));

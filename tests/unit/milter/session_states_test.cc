@@ -33,6 +33,16 @@ TEST_CASE("a policy that comes between MAIL and RCPT judges the sender too", "[m
              StartsWith("451 4.7.4 mail from bank.example"));
 }
 
+TEST_CASE("with nothing but rows in mode test no message's fate changes", "[milter][session]") {
+  Trial trial({{.key = "tried.example", .mode = Mode::Test, .inbound = InboundLevel::Encrypt}});
+  CHECK(trial.mail(kUnconvertible, kClear).empty());
+  CHECK(trial.rcpt(kUnconvertible, kClear).empty());
+  CHECK(trial.rcpt("<u@tried.example>", to(kClear, "tried.example")).empty());
+  trial.session.header("TLS-Required", "no");
+  CHECK(trial.eom(kTls310).empty());
+  CHECK(trial.sink.count(" would=") == 1);
+}
+
 TEST_CASE("with an empty policy no message's fate changes", "[milter][session]") {
   Trial trial(FakeRuleStore{});
   CHECK(trial.mail(kUnconvertible, kClear).empty());

@@ -135,3 +135,26 @@ TEST_CASE("map default: a setting without any row still holds for names that can
   store.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
   CHECK_THAT(ask(&store, "default", "\xf0\x9f\x92\xa9.example"), StartsWith("TEMP "));
 }
+
+TEST_CASE("rows in mode test make no name wait that cannot be converted", "[policyd][answer]") {
+  FakeRuleStore store{{.key = "bank.example", .mode = Mode::Test, .outbound = Level::Secure}};
+  CHECK(ask(&store, "tls", "\xf0\x9f\x92\xa9.example") == "NOTFOUND ");
+  store.add({.key = "enforced.example"});
+  CHECK_THAT(ask(&store, "tls", "\xf0\x9f\x92\xa9.example"), StartsWith("TEMP "));
+}
+
+TEST_CASE("a row in mode test is told once per delivery, though Postfix asks by several keys",
+          "[policyd][answer]") {
+  const FakeRuleStore store{
+      {.key = ".bank.example", .mode = Mode::Test, .outbound = Level::Secure}};
+  std::string reply;
+  const auto told = [&](const char* map, const char* key) {
+    return answer_map(&store, {map, key, 0}, at(0), reply).key;
+  };
+  CHECK(told("tls", "mx.sub.bank.example") == ".bank.example");
+  for (const char* later : {".sub.bank.example", ".bank.example", ".example"}) {
+    CAPTURE(later);
+    CHECK(told("tls", later).empty());
+  }
+  CHECK(told("default", "mx.sub.bank.example").empty());
+}

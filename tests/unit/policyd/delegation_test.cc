@@ -135,12 +135,14 @@ TEST_CASE("policy delegation: without any policy since the start everything wait
   CHECK(action_for(nullptr, {.state = "MAIL"}) == "action=DUNNO\n\n");
 }
 
-TEST_CASE("policy delegation: an empty policy has no opinion on anything",
+TEST_CASE("policy delegation: an empty policy, or one in test, has no opinion on anything",
           "[policyd][delegation]") {
-  const FakeRuleStore store;
-  for (const char* address :
-       {"", "a", "a@", "a@\xff", "a@\xf0\x9f\x92\xa9.example", "a@[10.1.2.3]"})
-    CHECK(action_for(&store, {.sender = address, .recipient = address}) == "action=DUNNO\n\n");
+  const FakeRuleStore nothing;
+  const FakeRuleStore tried{{.key = "bank.example", .mode = Mode::Test}};
+  for (const FakeRuleStore* store : {&nothing, &tried})
+    for (const char* address :
+         {"", "a", "a@", "a@\xff", "a@\xf0\x9f\x92\xa9.example", "a@[10.1.2.3]"})
+      CHECK(action_for(store, {.sender = address, .recipient = address}) == "action=DUNNO\n\n");
 }
 
 TEST_CASE("parse_policy_request: what is no request gives the error that says what to do",

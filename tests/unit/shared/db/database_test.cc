@@ -139,8 +139,9 @@ TEST_CASE("Database: an unusable file is not opened unlocked", "[db]") {
   CHECK(Database::open_unlocked(file.path("missing.db")).error().code == ErrorCode::NotFound);
   CHECK(Database::open_unlocked("/").error().code == ErrorCode::NotOurs);
 
-  auto torn = good;  // the header is sound, the pages behind it are not
-  std::fill(torn.begin() + 100, torn.end(), static_cast<unsigned char>(0xff));
+  // The header is sound, the pages behind it are not.
+  std::vector<unsigned char> torn(good.size(), 0xff);
+  std::copy_n(good.begin(), kHeaderBytes, torn.begin());
   file.write(std::string(torn.begin(), torn.end()), "torn.db");
   CHECK(code_of_first_query(Database::open_unlocked(file.path("torn.db"))) == ErrorCode::Corrupt);
 }

@@ -245,6 +245,28 @@ TEST_CASE("PolicySource: commits without a pause hide no change", "[db][source][
   writer.join();
 }
 
+TEST_CASE("PolicySource: nor do they where the changes alone take longer to read than the pauses",
+          "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  const auto source = w.start();
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    w.file.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) "
+        "INSERT INTO domain_policy(domain) SELECT 'd' || i || '.example' FROM n");
+    for (int i = 0; !done; ++i) {
+      w.file.sql("UPDATE domain_policy SET note = '" + std::to_string(i) +
+                 "' WHERE domain = 'd1.example'");
+    }
+  });
+  CHECK(eventually([&] { return w.file.sql("SELECT 1 / count(*) FROM domain_policy"); }));
+  CHECK(eventually([&] { return w.file.sql(kInsert); }));
+  CHECK(eventually([&] { return level_of_bank(*source) == "secure"; }, std::chrono::seconds(60)));
+  done = true;
+  writer.join();
+}
+
 TEST_CASE("PolicySource: a backup put back takes changes away again", "[db][source][threads]") {
   Watching w;
   w.file.init();

@@ -46,7 +46,7 @@ TEST_CASE("Snapshot: gives back each row as it was added", "[db][snapshot]") {
 
 TEST_CASE("Snapshot: an empty one finds nothing and says that it is empty", "[db][snapshot]") {
   const auto snapshot = SnapshotBuilder().build();
-  CHECK(snapshot->empty());
+  CHECK(snapshot->enforces_nothing());
   CHECK_FALSE(snapshot->find_rule("bank.example"));
   CHECK_FALSE(snapshot->active_cap("bank.example", at(0)));
 }

@@ -419,7 +419,7 @@ TEST_CASE("doctor: trust", "[doctor]") {
        {}},
       {"ciphers excluded",
        [](Bench& b) { b.set("smtp_tls_mandatory_exclude_ciphers", "RC4, 3DES"); },
-       {"warning certain floor-not-recorded @ main.cf: smtp_tls_mandatory_exclude_ciphers"}},
+       {"warning certain floor-not-recorded @ policy.db: setting floor_exclude"}},
       {"ciphers excluded and recorded",
        [](Bench& b) {
          b.set("smtp_tls_mandatory_exclude_ciphers", "RC4, 3DES");
@@ -428,14 +428,14 @@ TEST_CASE("doctor: trust", "[doctor]") {
        {}},
       {"protocols",
        [](Bench& b) { b.set("smtp_tls_mandatory_protocols", ">=TLSv1.3"); },
-       {"warning certain floor-not-recorded @ main.cf: smtp_tls_mandatory_protocols"}},
+       {"warning certain floor-not-recorded @ policy.db: setting floor_min_protocol"}},
       {"protocols, the old way",
        [](Bench& b) {
          b.set("smtp_tls_mandatory_protocols", "!SSLv2 !SSLv3 !TLSv1 !TLSv1.1 !TLSv1.2");
        },
-       {"warning certain floor-not-recorded @ main.cf: smtp_tls_mandatory_protocols"}},
-      {"protocols that exclude less than rows",
-       [](Bench& b) { b.set("smtp_tls_mandatory_protocols", "!SSLv2, !SSLv3, !TLSv1"); },
+       {"warning certain floor-not-recorded @ policy.db: setting floor_min_protocol"}},
+      {"protocols that Postfix allows by itself",
+       [](Bench& b) { b.set("smtp_tls_mandatory_protocols", "!SSLv2, !SSLv3"); },
        {}},
       {"protocols recorded",
        [](Bench& b) {
@@ -445,7 +445,7 @@ TEST_CASE("doctor: trust", "[doctor]") {
        {}},
       {"grade",
        [](Bench& b) { b.set("smtp_tls_mandatory_ciphers", "high"); },
-       {"warning certain floor-not-recorded @ main.cf: smtp_tls_mandatory_ciphers"}},
+       {"warning certain floor-not-recorded @ policy.db: setting floor_ciphers"}},
   });
 }
 

@@ -192,6 +192,31 @@ TEST_CASE("plan_setup: a row is proposed for each next hop on another host", "[m
   CHECK_FALSE(advises(plan_setup(row.site.config(), facts), "INSERT"));
 }
 
+TEST_CASE("plan_setup: many next hops are counted, not listed", "[mta][setup]") {
+  SetupFacts facts = first_facts();
+  for (int i = 0; i < 50; ++i) {
+    const std::string hop = "smtp:[mx" + std::to_string(i) + ".example]";
+    facts.tables["hash:/t"].emplace_back("a" + std::to_string(i), hop);
+    facts.tables["hash:/t"].emplace_back("b" + std::to_string(i), hop);
+  }
+  const Plan plan = plan_setup(debian12().main("transport_maps", "hash:/t").config(), facts);
+  CHECK(advises(plan, "'[mx19.example]'"));
+  CHECK_FALSE(advises(plan, "'[mx20.example]'"));
+  CHECK(advises(plan, "and 30 more next hops"));
+}
+
+TEST_CASE("plan_setup: what a person's list lacks is said, not added", "[mta][setup]") {
+  SetupFacts facts = first_facts();
+  facts.settings["own_domains"] = "ours.example mail.ours.example";
+  facts.settings["enforcing_transports"] = "smtp relay forcetls esmtp";
+  CHECK(advises(plan_setup(debian12().config(), facts),
+                "own_domains was written by hand and has no localhost.localdomain and 1 more"));
+  facts.settings["enforcing_transports"] = "smtp";
+  CHECK(advises(plan_setup(debian12().config(), facts), "has no relay"));
+  facts.settings["own_domains"] = "ours.example mail.ours.example localhost.localdomain localhost";
+  CHECK_FALSE(advises(plan_setup(debian12().config(), facts), "own_domains"));
+}
+
 TEST_CASE("plan_setup: what no row can help is said", "[mta][setup]") {
   struct Row {
     Site site;
@@ -206,6 +231,7 @@ TEST_CASE("plan_setup: what no row can help is said", "[mta][setup]") {
            .main("smtp_tls_fingerprint_digest", "sha1")
            .main("smtp_tls_policy_maps", "hash:/p"),
        "smtp_tls_fingerprint_digest stays sha1"},
+      {debian12().main("transport_maps", "pcre:/t"), "pcre:/t cannot be listed"},
       {debian12(), "enable_long_queue_ids"},
   }));
   CHECK(advises(plan_setup(row.site.config(), first_facts()), row.want));

@@ -1,0 +1,34 @@
+"""What `cmake --install` puts where: the README's way to install without a package."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.forcetls import build_directory
+
+
+@pytest.fixture(scope="module", name="prefix")
+def _prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prefix = tmp_path_factory.mktemp("prefix")
+    subprocess.run(["cmake", "--install", build_directory(), "--prefix", prefix], check=True, capture_output=True)
+    return prefix
+
+
+def test_the_programs_are_in_bin_and_sbin_and_run_from_there(prefix: Path):
+    for program in ("bin/forcetls", "sbin/forcetls-policyd", "sbin/forcetls-milter"):
+        result = subprocess.run([prefix / program, "--version"], capture_output=True, text=True, check=True)
+        assert result.stdout.startswith(Path(program).name + " ")
+
+
+def test_a_readable_copy_of_the_schema_and_the_lines_for_postfix_come_with_them(prefix: Path):
+    share = prefix / "share" / "forcetls"
+    tables = (share / "schema" / "policy" / "001_init.sql").read_text("utf-8")
+    assert "CREATE TABLE domain_policy" in tables
+    assert "smtp_tls_policy_maps" in (share / "postfix" / "main.cf.forcetls").read_text("utf-8")
+
+
+def test_nothing_but_what_belongs_there_is_installed(prefix: Path):
+    installed = {str(file.relative_to(prefix)) for file in prefix.rglob("*") if file.is_file()}
+    strays = {name for name in installed if not name.startswith(("bin/", "sbin/", "share/forcetls/", "share/man/"))}
+    assert not strays and len(installed) > 3
