@@ -83,10 +83,9 @@ void PolicySource::watch() {
 void PolicySource::look() {
   const auto mark = mark_of(path_);
   if (mark && watched_->in_force == *mark) return nothing_new(*mark);
-  const std::optional<FileMark> seen = mark ? std::optional(*mark) : std::nullopt;
-  const bool seen_before = watched_->failing && watched_->tried == seen;
-  if (seen_before && SteadyClock::now() < watched_->next_try) return;
-  if (!mark) return failed(mark.error(), seen);
+  const bool as_before = mark ? watched_->tried == *mark : !watched_->tried;
+  if (watched_->failing && as_before && SteadyClock::now() < watched_->next_try) return;
+  if (!mark) return failed(mark.error(), std::nullopt);
   if (!take_up_changes(*mark)) take_up_all(*mark);
 }
 

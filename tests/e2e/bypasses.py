@@ -217,16 +217,16 @@ STRICT = [
 ]
 
 
-def _header(what: str, raw_headers: str, **columns: object) -> Bypass:
+def _header(what: str, lines: str, **columns: object) -> Bypass:
     """A sender who writes TLS-Required: no; obeyed from Postfix 3.10 on."""
     return Bypass(f"TLS-Required: no, {what}", "stock", **{
-        "play": with_headers(raw_headers), "since": (3, 10), "finding": "tls-required-header",
+        "play": with_headers(lines), "since": (3, 10), "finding": "tls-required-header",
         "about": "tls_required_enable", **columns})
 
 
-def _not_obeyed(what: str, raw_headers: str, **columns: object) -> Bypass:
+def _not_obeyed(what: str, lines: str, **columns: object) -> Bypass:
     """What looks like it."""
-    return _header(what, raw_headers, **NO_LEAK, **columns)
+    return _header(what, lines, **NO_LEAK, **columns)
 
 
 TLS_REQUIRED = [

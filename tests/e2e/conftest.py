@@ -4,6 +4,8 @@
 """
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +31,14 @@ def pytest_cmdline_main(config: pytest.Config):
         return isolate.run_isolated([sys.executable, "-m", "pytest", *map(str, config.invocation_params.args)])
     except isolate.IsolationError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_report_header() -> str | None:
+    """Which Postfix is tested."""
+    if shutil.which("postconf") is None:
+        return None
+    version = subprocess.run(["postconf", "-d", "-h", "mail_version"], capture_output=True, text=True, check=False)
+    return f"Postfix {version.stdout.strip()}"
 
 
 @pytest.fixture(scope="session", name="shared_lab")

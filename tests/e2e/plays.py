@@ -33,22 +33,22 @@ def from_outside(port: int) -> Play:
     return by_port(port, OUTSIDE_CLIENT)
 
 
-def by_sendmail(raw_headers: str = "") -> Play:
+def by_sendmail(lines: str = "") -> Play:
     """By sendmail(1)."""
 
     def play(lab: Lab, forcetls: Forcetls, case: Case) -> Submission:
         del forcetls
-        return lab.sendmail(case.recipient, sender=case.sender, message=compose(raw_headers=raw_headers))
+        return lab.sendmail(case.recipient, sender=case.sender, message=compose(lines=lines))
 
     return play
 
 
-def with_headers(raw_headers: str) -> Play:
+def with_headers(lines: str) -> Play:
     """By SMTP, with these lines in its head."""
 
     def play(lab: Lab, forcetls: Forcetls, case: Case) -> Submission:
         del forcetls
-        return lab.send(case.recipient, sender=case.sender, message=compose(raw_headers=raw_headers))
+        return lab.send(case.recipient, sender=case.sender, message=compose(lines=lines))
 
     return play
 

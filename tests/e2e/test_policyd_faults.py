@@ -230,6 +230,7 @@ def test_a_client_that_connected_before_sigterm_is_answered(forcetls: Forcetls):
             assert client.read_answer() == "NOTFOUND "
         except (ProtocolError, OSError) as error:
             pytest.fail(f"hung up without an answer: {error}")
+    assert forcetls.policyd.stop() == 0
 
 
 # -- the milter ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from .waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MAIN_CF_SNIPPET = REPOSITORY / "packaging" / "postfix" / "main.cf.forcetls"
+SINCE_3_10 = "# tls_required_enable = no\n"  # a comment there, because older releases warn of it
 PROGRAMS = ("forcetls", "forcetls-policyd", "forcetls-milter")
 READY_DEADLINE_S = 30
 STOP_DEADLINE_S = 30
@@ -283,7 +284,10 @@ class Forcetls:
         for table in MAIN_CF_SNIPPET.parent.iterdir():
             if f"$config_directory/{table.name}" in snippet:
                 shutil.copy(table, self.postfix.etc / table.name)
-        self.postfix.apply_main_cf(MAIN_CF_SNIPPET)
+        assert SINCE_3_10 in snippet
+        if self.postfix.obeys_tls_required_no:
+            snippet = snippet.replace(SINCE_3_10, SINCE_3_10.removeprefix("# "))
+        self.postfix.apply_main_cf(snippet)
 
     def _policyd_answers(self) -> bool:
         self.policyd.check_running()

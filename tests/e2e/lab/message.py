@@ -16,12 +16,12 @@ class Message:
     data: bytes
 
 
-def compose(*, headers: dict[str, str] | None = None, subject: str = "a test", raw_headers: str = "") -> Message:
-    """A new message; `headers` are added to the usual ones, `raw_headers` (whole lines) as they are."""
+def compose(*, headers: dict[str, str] | None = None, subject: str = "a test", lines: str = "",
+            text: str = "Hello,\n") -> Message:
+    """A new message; `headers` are added to the usual ones, then `lines` as they are. The body begins with `text`."""
     number = next(_numbers)
     message_id = f"m{number:06d}@lab.example"
     token = b"body-%06d-secret" % number
-    lines = {"Message-ID": f"<{message_id}>", "Date": formatdate(), "Subject": subject, **(headers or {})}
-    head = "".join(f"{name}: {value}\n" for name, value in lines.items())
-    head += raw_headers
-    return Message(message_id, token, head.encode("utf-8") + b"\nHello,\n" + token + b"\nBye.\n")
+    usual = {"Message-ID": f"<{message_id}>", "Date": formatdate(), "Subject": subject, **(headers or {})}
+    head = "".join(f"{name}: {value}\n" for name, value in usual.items()) + lines
+    return Message(message_id, token, f"{head}\n{text}".encode("utf-8") + token + b"\nBye.\n")

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
@@ -50,7 +50,7 @@ class Authority:
         self._serial = itertools.count(1)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        now = datetime.utcnow()
+        now = datetime.now(timezone.utc)
         builder = _builder(self._name, self._name, self._key.public_key(), now - DAY, now + 3650 * DAY)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
@@ -60,7 +60,7 @@ class Authority:
     def issue(self, names: list[str], *, common_name: str | None = None, not_before: datetime | None = None,
               not_after: datetime | None = None) -> Certificate:
         """A certificate for these DNS names (the first also as CN unless common_name says otherwise)."""
-        now = datetime.utcnow()
+        now = datetime.now(timezone.utc)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
         builder = _builder(subject, self._name, key.public_key(), not_before or now - DAY, not_after or now + 90 * DAY)
@@ -69,7 +69,7 @@ class Authority:
 
     def self_signed(self, names: list[str]) -> Certificate:
         """A certificate that this authority only files, but that is signed by its own key."""
-        now = datetime.utcnow()
+        now = datetime.now(timezone.utc)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         builder = _with_names(_builder(subject, subject, key.public_key(), now - DAY, now + 90 * DAY), names)
@@ -97,7 +97,7 @@ class Pki:
 
     def expired(self, *names: str) -> Certificate:
         """As good, but its last day was yesterday."""
-        now = datetime.utcnow()
+        now = datetime.now(timezone.utc)
         return self.trusted.issue(list(names), not_before=now - 30 * DAY, not_after=now - DAY)
 
     def unknown_ca(self, *names: str) -> Certificate:

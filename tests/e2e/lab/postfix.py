@@ -6,6 +6,7 @@ Nothing of the host's Postfix is used but its programs and /usr/share/postfix/ma
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -126,11 +127,23 @@ class Postfix:
 
     def unset(self, *names: str) -> None:
         """Removes parameters from main.cf (no reload)."""
-        self._postconf("-X", *names)
+        if names:
+            self._postconf("-X", *names)
 
     def get(self, name: str) -> str:
         """The value in force of one parameter."""
         return self._postconf("-h", "-x", name).strip()
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The release of the programs, as in (3, 10)."""
+        major, minor = re.match(r"(\d+)\.(\d+)", self._postconf("-d", "-h", "mail_version")).groups()
+        return int(major), int(minor)
+
+    @property
+    def obeys_tls_required_no(self) -> bool:
+        """True if a header TLS-Required: no drops every TLS policy for its message (unless tls_required_enable=no)."""
+        return self.version >= (3, 10)
 
     def set_service(self, entry: str) -> None:
         """Adds or replaces a master.cf entry, written as in master.cf: "forcetls unix - - y - - smtp -o a=b"."""
@@ -145,13 +158,7 @@ class Postfix:
         """Sets one -o option of a master.cf entry named as "smtp/inet"."""
         self._postconf("-P", f"{service}/{parameter}={value}")
 
-    @property
-    def version(self) -> tuple[int, int]:
-        """Major and minor number of the release."""
-        major, minor = self.get("mail_version").split(".")[:2]
-        return int(major), int(minor)
-
-    def apply_main_cf(self, snippet: Path) -> None:
+    def apply_main_cf(self, snippet: str) -> None:
         """Puts every `name = value` of the snippet into main.cf, as an administrator would (no reload)."""
         self.set(**read_main_cf(snippet))
 
@@ -258,10 +265,10 @@ def _cool(path: Path) -> None:
         os.utime(path, (_coolest[path], _coolest[path]))
 
 
-def read_main_cf(path: Path) -> dict[str, str]:
-    """The parameters in a file of main.cf lines: comments and empty lines skipped, continuation lines joined."""
+def read_main_cf(text: str) -> dict[str, str]:
+    """The parameters in main.cf lines: comments and empty lines skipped, continuation lines joined."""
     logical: list[str] = []
-    for line in path.read_text("utf-8").splitlines():
+    for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if line[0].isspace() and logical:
