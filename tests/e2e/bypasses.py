@@ -183,7 +183,7 @@ MAIN_CF = [
            tables={"smtp_tls_policy_maps": ".earlier-parent.example may"}, **NO_LEAK),
     Bypass("main.cf excludes more ciphers than the row", "main.cf", partner="tls1.2",
            main_cf={"smtp_tls_mandatory_exclude_ciphers": "ECDHE"}, before="partner TLSv1.2",
-           finding="floor-not-recorded", severity="warning", about="smtp_tls_mandatory_exclude_ciphers",
+           finding="floor-not-recorded", severity="warning", about="floor_exclude",
            after="deferred 4.7.5"),
     Bypass("smtp_tls_security_level = none", "main.cf", main_cf={"smtp_tls_security_level": "none"}, **NO_LEAK),
     Bypass("smtp_tls_secure_cert_match = hostname", "main.cf", partner="outsourced", row={"outbound": "secure"},
@@ -212,7 +212,7 @@ STRICT = [
     _strict("smtp_enforce_tls, which a level overrides", "clear", {"outbound": "encrypt"}, "", about="{domain}",
             main_cf={"smtp_enforce_tls": "yes"}, before="deferred 4.7.4", closed_by="", after="deferred 4.7.4"),
     _strict("main.cf wants a newer protocol than the row", "tls1.2", {"outbound": "encrypt"}, "floor-not-recorded",
-            main_cf={"smtp_tls_mandatory_protocols": ">=TLSv1.3"}, about="smtp_tls_mandatory_protocols",
+            main_cf={"smtp_tls_mandatory_protocols": ">=TLSv1.3"}, about="floor_min_protocol",
             before="partner TLSv1.2", after="deferred 4.7.5"),
 ]
 
