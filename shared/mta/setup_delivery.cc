@@ -80,42 +80,41 @@ void use_tls_where_offered(SetupDraft& draft) {
                    "what this service's smtp_enforce_tls or smtp_use_tls asks for");
 }
 
-void forget_weaker_times(SetupDraft& draft) {
+void forget_weaker_times(SetupDraft& draft, const std::string& client) {
   constexpr std::string_view kCached =
       "a cached clear session would be used without asking the table";
   constexpr std::string_view kResumed =
       "a resumed TLS session keeps the name check of an earlier row";
-  draft.want("smtp_connection_cache_on_demand", is_no, "no", kCached);
-  draft.want("smtp_connection_cache_destinations", is_empty, "", kCached);
-  draft.want("smtp_tls_session_cache_database", is_empty, "", kResumed);
-  draft.want("lmtp_tls_session_cache_database", is_empty, "", kResumed);
+  draft.want(client + "_connection_cache_on_demand", is_no, "no", kCached);
+  draft.want(client + "_connection_cache_destinations", is_empty, "", kCached);
+  draft.want(client + "_tls_session_cache_database", is_empty, "", kResumed);
 }
 
-void wait_instead_of_bouncing(SetupDraft& draft) {
-  constexpr std::string_view kFilter = "smtp_delivery_status_filter";
+void wait_instead_of_bouncing(SetupDraft& draft, const std::string& client) {
+  const std::string filter = client + "_delivery_status_filter";
   const std::string ours =
       "regexp:" + draft.value(nullptr, "config_directory") + "/" + std::string(kStatusFilterName);
-  for (const Place place : draft.places({kFilter})) {
-    const auto filters = draft.list(place, kFilter);
+  for (const Place place : draft.places({filter})) {
+    const auto filters = draft.list(place, filter);
     if (!filters.empty() && filters.front() == ours) continue;
-    const bool by_default = place == nullptr && !draft.config().is_set(kFilter);
+    const bool by_default = place == nullptr && !draft.config().is_set(filter);
     const std::string own = filters.empty() ? ""
                             : by_default    ? "$default_delivery_status_filter"
-                                            : draft.text(place, kFilter);
-    draft.change(place, kFilter, around(kStatusFilter, own),
+                                            : draft.text(place, filter);
+    draft.change(place, filter, around(kStatusFilter, own),
                  "a partner that answers STARTTLS with 5xx makes forced mail wait, not bounce");
   }
 }
 
-void check_certificates(SetupDraft& draft) {
-  for (const Place place : draft.places({"smtp_tls_CAfile", "smtp_tls_CApath"})) {
-    const std::string directory = draft.value(place, "smtp_tls_CApath");
+void check_certificates(SetupDraft& draft, const std::string& client) {
+  const std::string file = client + "_tls_CAfile", directory = client + "_tls_CApath";
+  for (const Place place : draft.places({file, directory})) {
+    const std::string store = draft.value(place, directory);
     // The public store as a directory is the same store; any other is the site's choice.
-    const bool chosen =
-        !directory.empty() && directory != "/etc/ssl/certs" && directory != "/etc/ssl/certs/";
-    if (chosen || !draft.value(place, "smtp_tls_CAfile").empty()) continue;
+    const bool chosen = !store.empty() && store != "/etc/ssl/certs" && store != "/etc/ssl/certs/";
+    if (chosen || !draft.value(place, file).empty()) continue;
     if (draft.facts().has_ca_bundle)
-      draft.change(place, "smtp_tls_CAfile", std::string(kCaBundle),
+      draft.change(place, file, std::string(kCaBundle),
                    "verify and secure need the certificate authorities, read before the chroot");
     else
       draft.advise("there is no " + std::string(kCaBundle) +
@@ -124,21 +123,20 @@ void check_certificates(SetupDraft& draft) {
   }
 }
 
-void compare_digests_by_sha256(SetupDraft& draft) {
-  constexpr std::string_view kDigest = "smtp_tls_fingerprint_digest";
-  for (const Place place : draft.places({kDigest})) {
-    if (equal_ignoring_case(draft.value(place, kDigest), "sha256")) continue;
+void compare_digests_by_sha256(SetupDraft& draft, const std::string& client) {
+  const std::string digest = client + "_tls_fingerprint_digest";
+  for (const Place place : draft.places({digest})) {
+    if (equal_ignoring_case(draft.value(place, digest), "sha256")) continue;
     const bool site_may_have_digests =
-        !without_our_maps(draft.value(place, "smtp_tls_policy_maps")).empty() ||
-        !draft.value(place, "smtp_tls_fingerprint_cert_match").empty() ||
-        draft.value(place, "smtp_tls_security_level") == "fingerprint";
+        !without_our_maps(draft.value(place, client + "_tls_policy_maps")).empty() ||
+        !draft.value(place, client + "_tls_fingerprint_cert_match").empty() ||
+        draft.value(place, client + "_tls_security_level") == "fingerprint";
     if (site_may_have_digests)
-      draft.advise(name_of(place) + ": " + std::string(kDigest) + " stays " +
-                   draft.value(place, kDigest) +
+      draft.advise(name_of(place) + ": " + digest + " stays " + draft.value(place, digest) +
                    ", since your own tables may hold such digests: rows of level fingerprint are "
                    "SHA-256 and will wait until you have changed both");
     else
-      draft.change(place, kDigest, "sha256", "digests in rows of level fingerprint are SHA-256");
+      draft.change(place, digest, "sha256", "digests in rows of level fingerprint are SHA-256");
   }
 }
 
@@ -166,13 +164,18 @@ void look_up_tlsa(SetupDraft& draft) {
 void plan_delivery(SetupDraft& draft) {
   ask_for_next_hops(draft);
   use_tls_where_offered(draft);
-  draft.want("smtp_tls_loglevel", is_positive, "1",
-             "without a line per TLS session there is no proof");
-  check_certificates(draft);
-  compare_digests_by_sha256(draft);
+  for (const char* client : {"smtp", "lmtp"}) {
+    draft.want(std::string(client) + "_tls_loglevel", is_positive, "1",
+               "without a line per TLS session there is no proof");
+    check_certificates(draft, client);
+    compare_digests_by_sha256(draft, client);
+    forget_weaker_times(draft, client);
+    wait_instead_of_bouncing(draft, client);
+  }
   look_up_tlsa(draft);
-  forget_weaker_times(draft);
-  wait_instead_of_bouncing(draft);
+  draft.want("enable_idna2003_compatibility", is_no, "no",
+             "the old way delivers a name with a sharp s to the one with ss, which may have no "
+             "row");
   if (draft.config().at_least(3, 10))
     draft.want("tls_required_enable", is_no, "no",
                "a header TLS-Required: no would switch the policy off for its message");

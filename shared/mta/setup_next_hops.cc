@@ -104,7 +104,7 @@ void look_at(SetupDraft& draft, const Source& source, const std::string& text, P
 }
 
 std::vector<std::string> elements_of(SetupDraft& draft, Place place, const Source& source) {
-  const auto elements = draft.list(place, source.parameter);
+  auto elements = draft.list(place, source.parameter);
   if (!source.is_table) return elements;
   std::vector<std::string> results;
   for (const std::string& table : elements) {

@@ -1,13 +1,14 @@
 """forcetls doctor on a real Postfix: what it finds, that its commands close it, and how it says that it cannot look."""
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab.forcetls import Forcetls
+from lab.forcetls import REPOSITORY, Forcetls
 from lab.host_files import DAEMON_USER
 from lab.lab import Lab
 
@@ -58,6 +59,26 @@ def test_a_stock_postfix_has_leaks(stock: Forcetls):
 def test_with_our_lines_nothing_is_left_but_notes(bolted: Forcetls):
     status, findings = bolted.doctor()
     assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+
+
+def test_after_setup_nothing_is_left_but_notes(lab: Lab, stock: Forcetls):
+    applied = stock.setup("--apply")
+    assert applied.returncode == 0, applied.stderr
+    status, findings = stock.doctor()
+    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+    undone = stock.setup("--undo")
+    assert undone.returncode == 0, undone.stderr
+    assert lab.postfix.get("smtp_tls_policy_maps") == "" and stock.doctor()[0] == LEAK
+
+
+def test_every_finding_has_a_section_in_the_manual():
+    sources = "".join(file.read_text("utf-8") for file in (REPOSITORY / "shared" / "mta").glob("doctor_*.cc"))
+    manual = (REPOSITORY / "packaging" / "man" / "forcetls-doctor.8").read_text("utf-8").replace("\\-", "-")
+    sections = set(re.findall(r"^\.SS (\S+)$", manual, re.MULTILINE))
+    assert len(sections) > 40
+    found = set(re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', sources)) - {"loopback-only", "forcetls-milter",
+                                                                      "forcetls-policyd"}
+    assert found == sections
 
 
 def test_running_the_fixes_one_after_the_other_leaves_nothing(lab: Lab, stock: Forcetls):

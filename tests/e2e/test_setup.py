@@ -328,6 +328,23 @@ def test_without_postfix_write_permission_or_root_it_says_so(site: Site):
     assert site.state() == before
 
 
+@pytest.mark.parametrize("refused", ["check", "reload"])
+def test_a_result_that_postfix_refuses_is_put_back(site: Site, tmp_path: Path, refused: str):
+    site.lab.postfix.set(smtp_tls_mandatory_ciphers="high")
+    before, settings = site.state(), site.settings()
+    shutil.copy("/usr/sbin/postfix", tmp_path / "real")
+    fake = tmp_path / "postfix"
+    fake.write_text(f'#!/bin/sh\n[ "$3" != {refused} ] || {{ echo "postfix: fatal: I refuse" >&2; exit 1; }}\n'
+                    f'exec {tmp_path}/real "$@"\n', encoding="ascii")
+    fake.chmod(0o755)
+    result = _elsewhere(site, f"mount --bind {fake} /usr/sbin/postfix", "--apply")
+    assert result.returncode != 0 and "I refuse; nothing was changed" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert (site.state(), site.settings()) == (before, settings)
+    assert not (site.etc / BACKUP).exists()
+    assert site.forcetls.setup("--apply").returncode == 0
+
+
 # -- what is broken off ----------------------------------------------------------------------------------------------
 
 def _apply_and_kill(site: Site, moment) -> None:

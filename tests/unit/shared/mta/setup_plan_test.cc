@@ -47,6 +47,10 @@ void check_idempotent(const Site& site, const SetupFacts& facts = first_facts())
 const Lines kStockChanges{
     "main.cf: bounce_size_limit = 1",
     "main.cf: delay_warning_time = 1h",
+    "main.cf: lmtp_connection_cache_on_demand = no",
+    "main.cf: lmtp_delivery_status_filter = regexp:$config_directory/forcetls-delivery-status",
+    "main.cf: lmtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt",
+    "main.cf: lmtp_tls_loglevel = 1",
     "main.cf: lmtp_tls_policy_maps = socketmap:unix:forcetls/map.sock:lmtp",
     "main.cf: non_smtpd_milters = " + kOurMilter,
     "main.cf: smtp_connection_cache_on_demand = no",
@@ -123,7 +127,9 @@ TEST_CASE("plan_setup: what the site has stays, in its order, with ours around i
         "pcre:/f"}},
       {"the default delivery status filter",
        debian12().main("default_delivery_status_filter", "pcre:/f"),
-       {"main.cf: smtp_delivery_status_filter = regexp:$config_directory/forcetls-delivery-status, "
+       {"main.cf: lmtp_delivery_status_filter = regexp:$config_directory/forcetls-delivery-status, "
+        "$default_delivery_status_filter",
+        "main.cf: smtp_delivery_status_filter = regexp:$config_directory/forcetls-delivery-status, "
         "$default_delivery_status_filter"}},
   }));
   INFO(row.what);
@@ -187,6 +193,12 @@ TEST_CASE("plan_setup: what would defeat a row is set", "[mta][setup]") {
       {"MD5 digests",
        debian12().main("smtp_tls_fingerprint_digest", "md5"),
        {"main.cf: smtp_tls_fingerprint_digest = sha256"}},
+      {"MD5 digests of LMTP",
+       debian12().main("lmtp_tls_fingerprint_digest", "md5"),
+       {"main.cf: lmtp_tls_fingerprint_digest = sha256"}},
+      {"old IDNA",
+       debian12().main("enable_idna2003_compatibility", "yes"),
+       {"main.cf: enable_idna2003_compatibility = no"}},
       {"clients without TLS, though there is a certificate",
        debian12().unset("smtpd_tls_security_level"),
        {"main.cf: smtpd_tls_security_level = may"}},
@@ -222,10 +234,9 @@ TEST_CASE("plan_setup: services with options of their own", "[mta][setup]") {
        {submission + "smtpd_milters = " + kOurMilter}},
       {"milters by a name that has ours",
        with_submission()
-           .main("smtpd_milters", "inet:h:1")
-           .main("non_smtpd_milters", "$smtpd_milters")
-           .option("submission/inet", "smtpd_milters", "$non_smtpd_milters"),
-       {"main.cf: smtpd_milters = " + kOurMilter + ", inet:h:1"}},
+           .main("my_milters", "inet:h:1, { unix:forcetls/milter.sock, default_action=tempfail }")
+           .option("submission/inet", "smtpd_milters", "$my_milters"),
+       {}},
       {"a re-injection listener",
        debian12()
            .service("127.0.0.1:10025 inet n smtpd")
