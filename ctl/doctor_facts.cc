@@ -84,9 +84,12 @@ void ask_routes(const PostfixInstance& postfix, const Questions& questions, Host
   for (const std::string& address : questions.addresses) {
     progress.step();
     auto route = postfix.resolve("", address);
-    if (route) facts.routes.emplace(address, *std::move(route));
+    if (route) {
+      facts.routes.emplace(address, *std::move(route));
+      continue;
+    }
     // A service that does not answer at all would cost its deadline for each address.
-    if (!route && route.error().code != ErrorCode::Malformed) return;
+    if (route.error().code != ErrorCode::Malformed) return;
   }
 }
 

@@ -117,8 +117,8 @@ class Expansion {
     if (inside.starts_with('{')) return of_comparison(inside, depth);
     const auto end = std::find_if_not(inside.begin(), inside.end(), is_name_character);
     const std::string_view name = inside.substr(0, static_cast<std::size_t>(end - inside.begin()));
-    const std::string value = of_name(name, depth);
-    std::string_view choice = without_blanks(inside.substr(name.size()));
+    std::string value = of_name(name, depth);
+    const std::string_view choice = without_blanks(inside.substr(name.size()));
     if (choice.empty()) return value;
     return of_choice(choice, !value.empty(), depth);
   }
