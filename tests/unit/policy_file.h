@@ -3,10 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -47,6 +49,30 @@ class PolicyFile {
 
  private:
   std::filesystem::path directory_;
+};
+
+/// A sqlite3 shell that stays open, in a process of its own: locks of one's own process are no
+/// locks, and closing any descriptor of the file lets go of them.
+class SqliteShell {
+ public:
+  SqliteShell(const PolicyFile& file, const std::string& name)
+      : file_(file),
+        input_(::popen(("sqlite3 '" + file.path(name) + "' >/dev/null 2>&1").c_str(), "w"),
+               &::pclose) {
+    if (!input_) throw std::runtime_error("popen");
+  }
+  /// Returns when the shell has carried `text` out, whatever came of it.
+  void run(const std::string& text) {
+    const std::string done = file_.path("done-" + std::to_string(++number_));
+    std::fputs((text + ";\n.shell touch '" + done + "'\n").c_str(), input_.get());
+    std::fflush(input_.get());
+    while (!std::filesystem::exists(done)) std::this_thread::yield();
+  }
+
+ private:
+  const PolicyFile& file_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> input_;
+  int number_ = 0;
 };
 
 /// Looks again and again until `condition` holds; false after `deadline`.
