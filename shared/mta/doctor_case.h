@@ -61,7 +61,7 @@ std::string sql_command(const Case& the, const std::string& sql);
 std::string setting_command(const Case& the, std::string_view name, std::string_view value);
 /// `command` and, while Postfix runs, a reload.
 std::string with_reload(const Case& the, const std::string& command);
-std::string quoted(std::string_view text);
+std::string shell_word(std::string_view text);
 
 /// A transport:nexthop of a transport table, a filter or a parameter.
 struct Destination {

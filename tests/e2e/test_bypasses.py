@@ -6,7 +6,7 @@ kinds of message are sent again.
 """
 
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
@@ -82,8 +82,8 @@ def _close(forcetls: Forcetls, every: list[Played]) -> None:
 
 
 @pytest.fixture(scope="module", name="played")
-def _played(shared_lab: Lab, shared_forcetls: Forcetls) -> Callable[[Bypass], Played]:
-    """Plays a site when its first bypass is asked for; one that fails is not tried again."""
+def _played(shared_lab: Lab, shared_forcetls: Forcetls) -> Iterator[Callable[[Bypass], Played]]:
+    """Plays a site when its first bypass is asked for; one that fails is not tried again. No row is left behind."""
     sites: dict[str, dict[str, Played]] = {}
 
     def play(bypass: Bypass) -> Played:
@@ -93,7 +93,10 @@ def _played(shared_lab: Lab, shared_forcetls: Forcetls) -> Callable[[Bypass], Pl
         assert sites[bypass.site], f"{bypass.site}: could not be played, see the first failure"
         return sites[bypass.site][bypass.what]
 
-    return play
+    yield play
+    shared_lab.reset("stock")
+    shared_forcetls.reset()
+    shared_forcetls.set_policy("DELETE FROM domain_policy")
 
 
 def _is_real(lab: Lab, bypass: Bypass) -> bool:
