@@ -226,11 +226,13 @@ def _header(what: str, lines: str, **columns: object) -> Bypass:
 
 def _not_obeyed(what: str, lines: str, **columns: object) -> Bypass:
     """What looks like it."""
-    return _header(what, lines, **NO_LEAK, **columns)
+    return _header(what, lines, **NO_LEAK, **{"about": "{domain}", **columns})
 
 
 TLS_REQUIRED = [
-    _header("as in the RFC", "TLS-Required: no\n"),
+    # Without the milter's word on it, so that delivery is seen to be held to the row by itself.
+    _header("as in the RFC", "TLS-Required: no\n",
+            sql="UPDATE setting SET value = 'ignore' WHERE name = 'tls_required_header'"),
     _header("in capitals", "TLS-REQUIRED: NO\n"),
     _header("without a blank", "TLS-Required:no\n"),
     _header("with a blank before the colon", "TLS-Required : no\n"),
