@@ -101,7 +101,7 @@ def _played(shared_lab: Lab, shared_forcetls: Forcetls) -> Iterator[Callable[[By
 
 def _is_real(lab: Lab, bypass: Bypass) -> bool:
     """Whether this release of Postfix has it."""
-    return lab.postfix.version >= bypass.since
+    return bypass.since <= lab.postfix.version < bypass.until
 
 
 @ROWS
@@ -114,7 +114,7 @@ def test_doctor_names_it_and_only_it(shared_lab: Lab, played: Callable[[Bypass],
     one = played(bypass)
     if bypass.finding and _is_real(shared_lab, bypass):
         assert {finding["severity"] for finding in one.named(one.found)} == {bypass.severity}, one.found
-    else:
+    elif shared_lab.postfix.version < bypass.until:  # Else doctor may be more careful than the lab has reason to be.
         assert not [finding for finding in one.about(one.found) if finding["severity"] == "leak"]
 
 
