@@ -106,6 +106,7 @@ doctor::PolicyFile look_at_policy_file(const std::string& path) {
   const std::string real = real_path(path);
   std::error_code problem;
   return {.path = path,
+          .is_usual = path == Config{}.policy_db,
           .exists = fs::exists(real, problem),
           .is_wal = is_wal(real),
           .only_root_writes = only_root_writes(real),

@@ -11,10 +11,12 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<Check, 31> kChecks{check_policy_maps,
+constexpr std::array<Check, 33> kChecks{check_policy_maps,
                                         check_earlier_tables,
+                                        check_default_is_last,
                                         check_lmtp_maps,
                                         check_level,
+                                        check_per_site,
                                         check_socket_paths,
                                         check_reachability,
                                         check_routes,

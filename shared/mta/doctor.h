@@ -65,6 +65,7 @@ struct QueuedFilter {
 
 struct PolicyFile {
   std::string path;
+  bool is_usual = true;  ///< the one that our commands take by themselves
   bool exists = true;
   bool is_wal = false;
   bool only_root_writes = true;            ///< the file

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "shared/core/ascii.h"
+#include "shared/mta/service_command.h"
 
 namespace forcetls::doctor {
 namespace {
@@ -17,7 +18,7 @@ bool same_demand(const Requirement& a, const Requirement& b) {
 
 std::string with_config_directory(const Case& the, std::string_view program) {
   if (the.facts.config_directory.empty()) return std::string(program);
-  return fmt::format("{} -c {}", program, quoted(the.facts.config_directory));
+  return fmt::format("{} -c {}", program, shell_word(the.facts.config_directory));
 }
 
 /// postconf -P takes no blanks: the list's elements behind each other with commas.
@@ -29,10 +30,6 @@ std::optional<std::string> without_inner_blanks(std::string_view value) {
     text += element;
   }
   return text;
-}
-
-bool is_plain_key(std::string_view key) {
-  return key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.:_[]-") == key.npos;
 }
 
 /// domain_policy takes ports as numbers only.
@@ -49,6 +46,10 @@ std::string_view level_for(const Requirement& wanted) {
 }
 
 }  // namespace
+
+bool is_plain_key(std::string_view key) {
+  return key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.:_[]-") == key.npos;
+}
 
 Case make_case(const PostfixConfig& config, const RuleStore& policy, const HostFacts& facts,
                TimePoint now) {
@@ -96,7 +97,7 @@ std::string where(const Place& place, std::string_view parameter) {
   return fmt::format("master.cf: {}: -o {}", place.service->label(), parameter);
 }
 
-std::string quoted(std::string_view text) {
+std::string shell_word(std::string_view text) {
   if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                               "0123456789_-./:=,@%+") == text.npos)
     return std::string(text);
@@ -120,33 +121,38 @@ std::string set_command(const Case& the, const Place& place, std::string_view pa
   const std::string postconf = with_config_directory(the, "postconf");
   if (place.service == nullptr)
     return with_reload(
-        the, fmt::format("{} -e {}", postconf, quoted(fmt::format("{}={}", parameter, value))));
+        the, fmt::format("{} -e {}", postconf, shell_word(fmt::format("{}={}", parameter, value))));
   const auto compact = without_inner_blanks(value);
-  if (!compact) return setup_command(the);
-  return with_reload(
-      the,
-      fmt::format("{} -P {}", postconf,
-                  quoted(fmt::format("{}/{}={}", place.service->label(), parameter, *compact))));
+  if (!compact)
+    return with_reload(
+        the, fmt::format("{} -F {}", postconf,
+                         shell_word(place.service->label() + "/command=" +
+                                    with_options(place.service->command,
+                                                 {{std::string(parameter), std::string(value)}}))));
+  return with_reload(the, fmt::format("{} -P {}", postconf,
+                                      shell_word(fmt::format("{}/{}={}", place.service->label(),
+                                                             parameter, *compact))));
 }
 
 std::string unset_command(const Case& the, const Place& place, std::string_view parameter) {
   const std::string postconf = with_config_directory(the, "postconf");
   if (place.service == nullptr)
     return with_reload(the, fmt::format("{} -X {}", postconf, parameter));
-  return with_reload(the,
-                     fmt::format("{} -PX {}", postconf,
-                                 quoted(fmt::format("{}/{}", place.service->label(), parameter))));
+  return with_reload(
+      the, fmt::format("{} -PX {}", postconf,
+                       shell_word(fmt::format("{}/{}", place.service->label(), parameter))));
 }
 
 std::string setup_command(const Case& the) {
   std::string command = "forcetls setup --apply";
   if (!the.facts.config_directory.empty())
-    command += " --config-dir " + quoted(the.facts.config_directory);
+    command += " --config-dir " + shell_word(the.facts.config_directory);
+  if (!the.facts.policy.is_usual) command += " --policy-db " + shell_word(the.facts.policy.path);
   return command;
 }
 
 std::string sql_command(const Case& the, const std::string& sql) {
-  return fmt::format("sqlite3 {} \"{}\"", quoted(the.facts.policy.path), sql);
+  return fmt::format("sqlite3 {} \"{}\"", shell_word(the.facts.policy.path), sql);
 }
 
 std::string setting_command(const Case& the, std::string_view name, std::string_view value) {

@@ -61,7 +61,7 @@ std::string sql_command(const Case& the, const std::string& sql);
 std::string setting_command(const Case& the, std::string_view name, std::string_view value);
 /// `command` and, while Postfix runs, a reload.
 std::string with_reload(const Case& the, const std::string& command);
-std::string quoted(std::string_view text);
+std::string shell_word(std::string_view text);
 
 /// A transport:nexthop of a transport table, a filter or a parameter.
 struct Destination {
@@ -76,6 +76,9 @@ bool is_network_client(const PostfixService& service);
 
 /// The key that Postfix asks for: lmtp's "inet:" is no part of it.
 Result<NextHopKey> key_of(std::string_view next_hop);
+
+/// True if a key can stand in a command as it is.
+bool is_plain_key(std::string_view key);
 
 /// True if the next hop is this host: a loopback address, a socket path.
 bool stays_here(std::string_view next_hop);
@@ -125,8 +128,10 @@ using Check = void (*)(const Case&, Findings&);
 // The checks, by file.
 void check_policy_maps(const Case& the, Findings& found);         // doctor_maps.cc
 void check_earlier_tables(const Case& the, Findings& found);      // doctor_maps.cc
+void check_default_is_last(const Case& the, Findings& found);     // doctor_maps.cc
 void check_lmtp_maps(const Case& the, Findings& found);           // doctor_maps.cc
 void check_level(const Case& the, Findings& found);               // doctor_maps.cc
+void check_per_site(const Case& the, Findings& found);            // doctor_maps.cc
 void check_socket_paths(const Case& the, Findings& found);        // doctor_sockets.cc
 void check_reachability(const Case& the, Findings& found);        // doctor_sockets.cc
 void check_routes(const Case& the, Findings& found);              // doctor_routes.cc

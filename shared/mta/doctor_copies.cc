@@ -161,16 +161,17 @@ void check_milter_hosts(const Case& the, Findings& found) {
 void check_queued_filters(const Case& the, Findings& found) {
   for (const QueuedFilter& message : the.facts.queued_filters)
     if (const auto weak = weak_filter(the, message.filter))
-      found.push_back({"queued-filter", Severity::Leak, Certainty::Certain,
-                       fmt::format("queue: {}", message.queue_id),
-                       fmt::format("This message goes to the filter {} whatever main.cf says now, "
-                                   "and that has no row that is {}.",
-                                   weak->next_hop, to_text(weak->wanted->level)),
-                       fmt::format("postsuper {}-r {}",
-                                   the.facts.config_directory.empty()
-                                       ? ""
-                                       : fmt::format("-c {} ", quoted(the.facts.config_directory)),
-                                   message.queue_id)});
+      found.push_back(
+          {"queued-filter", Severity::Leak, Certainty::Certain,
+           fmt::format("queue: {}", message.queue_id),
+           fmt::format("This message goes to the filter {} whatever main.cf says now, "
+                       "and that has no row that is {}.",
+                       weak->next_hop, to_text(weak->wanted->level)),
+           fmt::format("postsuper {}-r {}",
+                       the.facts.config_directory.empty()
+                           ? ""
+                           : fmt::format("-c {} ", shell_word(the.facts.config_directory)),
+                       message.queue_id)});
 }
 
 }  // namespace forcetls::doctor

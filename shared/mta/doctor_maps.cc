@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "shared/core/ascii.h"
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
@@ -16,17 +18,21 @@ bool has_map(const std::vector<std::string>& tables, std::string_view name) {
                      [name](const std::string& table) { return is_our_map(table, name); });
 }
 
-/// The list with our table in front, and `default` behind if it is not there yet.
+/// The site's tables, with ours in front of them and behind.
 std::string with_our_maps(std::string_view text) {
-  std::string own;
-  bool has_default = false;
-  for (const std::string& table : split_list(text)) {
-    has_default = has_default || is_our_map(table, "default");
-    if (!is_our_map(table, "tls")) own += ", " + table;
+  std::string list(kTlsMap);
+  for (const std::string& table : split_list(text))
+    if (!is_our_map(table, "tls") && !is_our_map(table, "default")) list += ", " + table;
+  return list + ", " + std::string(kDefaultMap);
+}
+
+/// True if the map `default` has an answer to anything.
+bool default_answers(const Case& the) {
+  for (const char* name : {"default_outbound", "unlisted_relay"}) {
+    const auto setting = the.facts.settings.find(name);
+    if (setting != the.facts.settings.end() && setting->second != "unset") return true;
   }
-  std::string list = std::string(kTlsMap) + own;
-  if (!has_default) list += ", " + std::string(kDefaultMap);
-  return list;
+  return false;
 }
 
 /// True if a parameter that says where mail goes names this transport.
@@ -88,6 +94,35 @@ std::vector<std::string> hidden_by(const Case& the, const std::string& table) {
   return {};
 }
 
+/// The level that an entry of smtp_tls_per_site asks for (postfix: smtp_tls_policy.c); nothing if
+/// it does not force TLS.
+std::optional<Level> level_of_site(std::string_view value) {
+  if (equal_ignoring_case(value, "MUST")) return Level::Verify;
+  if (equal_ignoring_case(value, "MUST_NOPEERMATCH")) return Level::Encrypt;
+  return std::nullopt;
+}
+
+/// `command`, after one that makes rows of what the tables of smtp_tls_per_site force.
+std::string with_rows_of_sites(const Case& the, const Place& place, const std::string& command) {
+  std::string rows;
+  std::set<std::string> seen;
+  for (const std::string& table : split_list(place.value)) {
+    const auto listed = the.facts.tables.find(table);
+    if (listed == the.facts.tables.end()) continue;
+    for (const TableEntry& entry : listed->second) {
+      const auto level = level_of_site(entry.value);
+      const auto key = NextHopKey::parse(entry.key);
+      if (!level || !key || !is_plain_key(key->text) || !seen.insert(key->text).second) continue;
+      if (the.policy.find_rule(key->text)) continue;
+      rows += fmt::format("{}('{}', '{}')", rows.empty() ? "" : ", ", key->text, to_text(*level));
+    }
+  }
+  if (rows.empty()) return command;
+  return sql_command(the,
+                     fmt::format("INSERT INTO domain_policy(domain, outbound) VALUES {}", rows)) +
+         " && " + command;
+}
+
 }  // namespace
 
 void check_policy_maps(const Case& the, Findings& found) {
@@ -134,6 +169,23 @@ void check_earlier_tables(const Case& the, Findings& found) {
   }
 }
 
+void check_default_is_last(const Case& the, Findings& found) {
+  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+    const auto tables = split_list(place.value);
+    const auto ours = std::find_if(tables.begin(), tables.end(), [](const std::string& table) {
+      return is_our_map(table, "default");
+    });
+    if (ours == tables.end() || ours + 1 == tables.end()) continue;
+    found.push_back({"policy-map-not-first", default_answers(the) ? Severity::Leak : Severity::Note,
+                     default_answers(the) ? Certainty::Likely : Certainty::Possible,
+                     where(place, kMaps),
+                     fmt::format("The map default is asked before {}: its answer hides a stricter "
+                                 "one there.",
+                                 *(ours + 1)),
+                     set_command(the, place, kMaps, with_our_maps(place.text))});
+  }
+}
+
 void check_lmtp_maps(const Case& the, Findings& found) {
   for (const Place& place : places(the, {"lmtp"}, kLmtpMaps)) {
     if (has_map(split_list(place.value), "lmtp")) continue;
@@ -168,13 +220,18 @@ void check_level(const Case& the, Findings& found) {
                      "Mail to domains without a row leaves in clear even where TLS is offered.",
                      set_command(the, place, "smtp_tls_security_level", "may")});
   }
+}
+
+void check_per_site(const Case& the, Findings& found) {
   for (const Place& place : places(the, {"smtp"}, "smtp_tls_per_site"))
     if (!place.value.empty())
-      found.push_back({"per-site-ignored", Severity::Warning, Certainty::Certain,
-                       where(place, "smtp_tls_per_site"),
-                       "Postfix ignores this table as soon as there are policy maps: what it says "
-                       "MUST is no longer enforced. Write rows for its entries first.",
-                       unset_command(the, place, "smtp_tls_per_site")});
+      found.push_back(
+          {"per-site-ignored", Severity::Warning, Certainty::Certain,
+           where(place, "smtp_tls_per_site"),
+           "Postfix ignores this table as soon as there are policy maps: what it says "
+           "MUST is no longer enforced. Its domains need rows; an entry for a server "
+           "needs rows for the domains that it serves.",
+           with_rows_of_sites(the, place, unset_command(the, place, "smtp_tls_per_site"))});
 }
 
 }  // namespace forcetls::doctor

@@ -99,7 +99,7 @@ void check_settings(const Case& the, Findings& found) {
 
 void check_policy_file(const Case& the, Findings& found) {
   const PolicyFile& file = the.facts.policy;
-  const std::string path = quoted(file.path);
+  const std::string path = shell_word(file.path);
   if (file.is_wal)
     found.push_back({"policy-db-wal", Severity::Warning, Certainty::Certain, file.path,
                      "The database is in WAL mode, in which the daemons do not read it: once they "
@@ -110,7 +110,7 @@ void check_policy_file(const Case& the, Findings& found) {
                      "Somebody else than root can write it, and so lower what is required.",
                      fmt::format("chown root {} && chmod go-w {}", path, path)});
   if (!file.only_root_writes_directory) {
-    const std::string directory = quoted(file.path.substr(0, file.path.rfind('/') + 1));
+    const std::string directory = shell_word(file.path.substr(0, file.path.rfind('/') + 1));
     found.push_back({"policy-db-owner", Severity::Warning, Certainty::Certain, file.path,
                      "Somebody else than root can write its directory, and so put another file in "
                      "its place.",

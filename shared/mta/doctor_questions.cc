@@ -42,9 +42,9 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
                               const std::string& queue_directory) {
   Questions asked;
   ask_policy_tables(config, asked);
-  for (const char* name :
-       {"transport_maps", "sender_dependent_relayhost_maps",
-        "sender_dependent_default_transport_maps", "sender_bcc_maps", "recipient_bcc_maps"})
+  for (const char* name : {"transport_maps", "sender_dependent_relayhost_maps",
+                           "sender_dependent_default_transport_maps", "sender_bcc_maps",
+                           "recipient_bcc_maps", "smtp_tls_per_site"})
     for (const std::string& table : config.list(name)) asked.tables.insert(table);
   for (const PostfixService* service : config.services_of("smtp")) {
     for (const std::string& filter : config.list(*service, "smtp_delivery_status_filter"))

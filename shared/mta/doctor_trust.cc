@@ -78,8 +78,8 @@ void check_trust(const Case& the, Findings& found) {
         {"tafile-chroot", Severity::Warning, Certainty::Certain,
          fmt::format("policy.db: tafile = '{}'", file),
          fmt::format("Postfix opens {}, which is not there: mail to the row waits.", inside),
-         chrooted ? fmt::format("install -D -m 0644 {} {}", quoted(file), quoted(inside))
-                  : fmt::format("install -D -m 0644 YOUR.pem {}", quoted(file))});
+         chrooted ? fmt::format("install -D -m 0644 {} {}", shell_word(file), shell_word(inside))
+                  : fmt::format("install -D -m 0644 YOUR.pem {}", shell_word(file))});
   }
 }
 

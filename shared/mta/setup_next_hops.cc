@@ -44,7 +44,7 @@ std::string next_hop_of(const SetupDraft& draft, const std::string& text) {
   return text.substr(colon + 1);
 }
 
-std::string quoted(std::string_view key) {
+std::string shell_word(std::string_view key) {
   std::string text = "'";
   for (const char c : key) text += c == '\'' ? std::string("''") : std::string(1, c);
   return text + "'";
@@ -78,7 +78,7 @@ void print(SetupDraft& draft, const std::vector<Proposal>& proposals) {
                  "may go that way: sqlite3 " +
                  draft.facts().policy_db +
                  " \"INSERT INTO domain_policy(domain, outbound) VALUES (" +
-                 quoted(proposals[i].key) + ", 'verify')\"");
+                 shell_word(proposals[i].key) + ", 'verify')\"");
   if (proposals.size() > kMostProposals)
     draft.advise("and " + std::to_string(proposals.size() - kMostProposals) +
                  " more next hops without a row");

@@ -12,6 +12,7 @@ from typing import Callable
 
 import pytest
 
+from fates import Fate, fates_of, settle
 from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.lab import Lab
@@ -26,18 +27,6 @@ KINDS = ("good", "clear", "refused-454", "refused-502", "garbage", "alert", "clo
 STATES = ("stock", "empty policy", "rows for others")
 
 
-@dataclass(frozen=True)
-class Fate:
-    """What became of a message for one recipient."""
-
-    recipient: str
-    reply: int | None
-    status: str = ""
-    dsn: str = ""
-    relay: str = ""
-    went: str = ""
-
-
 @dataclass
 class World:
     """The servers around the mail host, the same in every state."""
@@ -49,13 +38,6 @@ class World:
     def address(self, kind: str) -> str:
         """An address at the partner of that kind."""
         return self.partners[kind].address()
-
-    def how_it_went(self, token: bytes, recipient: str) -> str:
-        """The TLS version with which some server took it for the recipient, or CLEAR, or nothing."""
-        servers = [*self.lab.partners.servers, *self.servers.values()]
-        taken = {message.tls_version or "CLEAR" for server in servers for message in server.messages
-                 if token in message.data and recipient in message.recipients}
-        return ",".join(sorted(taken))
 
 
 @pytest.fixture(scope="module", name="world")
@@ -189,31 +171,10 @@ UNCONVERTIBLE = ("emoji domain", "emoji sub-domain")
 
 
 def _fates(lab: Lab, world: World, sent: Sent) -> list[Fate]:
-    """All outcomes first: what comes back from a filter has the token of what went there."""
-    for submission, recipients in sent:
-        for recipient in recipients:
-            if recipient not in submission.replies or submission.replies[recipient].accepted:
-                lab.outcome(submission, recipient)
-    return [fate for submission, recipients in sent for fate in _fates_of_one(lab, world, submission, recipients)]
-
-
-def _fates_of_one(lab: Lab, world: World, submission: Submission, recipients: list[str]) -> list[Fate]:
-    fates = []
-    for recipient in recipients:
-        reply = submission.replies.get(recipient)
-        code = reply.code if reply else None
-        if reply and not reply.accepted:
-            fates.append(Fate(recipient, code))
-            continue
-        outcome = lab.outcome(submission, recipient)
-        went = world.how_it_went(submission.token, outcome.recipient)
-        fates.append(Fate(recipient, code, outcome.status, outcome.dsn, outcome.relay, went))
-    if any(fate.status == "bounced" for fate in fates):
-        bounce_id = lab.postfix.log.wait_for_notification(submission.queue_id)
-        outcome = lab.postfix.log.wait_for_outcome(bounce_id)
-        went = world.how_it_went(submission.message.message_id.encode(), outcome.recipient)
-        fates.append(Fate(f"bounce to {outcome.recipient}", None, outcome.status, outcome.dsn, outcome.relay, went))
-    return fates
+    servers = [*lab.partners.servers, *world.servers.values()]
+    for submission, recipients in sent:  # The same message may come back from a filter: first it must be all over.
+        settle(lab.postfix.log, submission, recipients)
+    return [fate for submission, recipients in sent for fate in fates_of(lab.postfix.log, servers, submission, recipients)]
 
 
 @pytest.fixture(scope="module", name="fates")

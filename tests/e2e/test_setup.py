@@ -155,7 +155,7 @@ def test_what_is_shown_is_what_is_done(site: Site):
 
 
 def test_it_writes_the_values_of_the_snippet_for_use_by_hand(site: Site):
-    site.lab.postfix.apply_main_cf(MAIN_CF_SNIPPET)
+    site.lab.postfix.apply_main_cf(MAIN_CF_SNIPPET.read_text("utf-8"))
     shutil.copy(MAIN_CF_SNIPPET.parent / TABLE, site.etc / TABLE)
     by_hand = site.values()
     site.lab.postfix.restore_configuration("stock")
@@ -168,7 +168,7 @@ def test_it_writes_the_values_of_the_snippet_for_use_by_hand(site: Site):
 
 
 def test_the_lines_added_by_hand_need_no_change(site: Site):
-    site.lab.postfix.apply_main_cf(MAIN_CF_SNIPPET)
+    site.lab.postfix.apply_main_cf(MAIN_CF_SNIPPET.read_text("utf-8"))
     shutil.copy(MAIN_CF_SNIPPET.parent / TABLE, site.etc / TABLE)
     site.forcetls.set_policy("UPDATE setting SET value = 'ours.example' WHERE name = 'own_domains'")
     result = site.forcetls.setup()

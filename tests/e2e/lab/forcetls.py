@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Callable
 
 from .host_files import DAEMON_USER
 from .postfix import Postfix
@@ -39,6 +40,12 @@ def find_program(name: str) -> Path | None:
     """The built program, or None."""
     found = [path for pattern in (name, f"*/{name}") for path in build_directory().glob(pattern) if path.is_file()]
     return found[0] if found else None
+
+
+def _must(result: subprocess.CompletedProcess, what: str) -> subprocess.CompletedProcess:
+    if result.returncode != 0:
+        raise ForcetlsError(f"{what}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
 
 
 class Daemon:
@@ -116,7 +123,7 @@ class Forcetls:
     """policy.db, the daemons and the administrator's commands, beside one Postfix instance."""
 
     def __init__(self, directory: Path, postfix: Postfix) -> None:
-        self._postfix = postfix
+        self.postfix = postfix
         self._programs = directory / "bin"
         self._programs.mkdir(parents=True)
         directory.chmod(0o755)
@@ -171,24 +178,38 @@ class Forcetls:
         return subprocess.run([str(self._programs / "forcetls"), *arguments], input=user_input, capture_output=True,
                               text=True, errors="replace", check=False)
 
+    def setup(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs `forcetls setup` on the instance; if it changed the configuration, waits for Postfix's reload."""
+        return self._awaiting_reload(lambda: self.ctl(
+            "setup", "--config-dir", str(self.postfix.etc), "--policy-db", str(self.policy_db), *arguments))
+
+    def set_up(self, *arguments: str) -> str:
+        """As setup(), for what must succeed; returns what it printed."""
+        return _must(self.setup(*arguments), "forcetls setup").stdout
+
     def doctor(self, *arguments: str) -> tuple[int, list[dict]]:
         """What `forcetls doctor` finds in the lab's Postfix: exit status and findings."""
         result = self.ctl("doctor", "--json", "--policy-db", str(self.policy_db), "--config-dir",
-                          str(self._postfix.etc), *arguments)
+                          str(self.postfix.etc), *arguments)
         if result.returncode not in (0, 1, 2):
             raise ForcetlsError(f"forcetls doctor: exit {result.returncode}\n{result.stdout}{result.stderr}")
         return result.returncode, json.loads(result.stdout)["findings"]
 
-    def setup(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Runs `forcetls setup` on the lab's instance; if it changed the configuration, waits for Postfix's reload."""
-        files = [self._postfix.etc / name for name in ("main.cf", "master.cf")]
-        before = [file.read_bytes() for file in files]
-        since = self._postfix.log.mark()
-        result = self.ctl("setup", "--config-dir", str(self._postfix.etc), "--policy-db", str(self.policy_db),
-                          *arguments)
+    def run_as_administrator(self, command: str) -> None:
+        """Runs a command line as it is printed, as root, with our programs on the PATH; it must succeed."""
+        environment = {**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}"}
+        _must(self._awaiting_reload(lambda: subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, errors="replace", check=False, env=environment)),
+            command)
+
+    def _awaiting_reload(self, run: Callable[[], subprocess.CompletedProcess]) -> subprocess.CompletedProcess:
+        """Runs what may change the configuration; if it does, waits until Postfix has read it."""
+        files = [self.postfix.etc / name for name in ("main.cf", "master.cf")]
+        before, since = [file.read_bytes() for file in files], self.postfix.log.mark()
+        result = run()
         if result.returncode == 0 and [file.read_bytes() for file in files] != before:
-            self._postfix.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
-            self._postfix.wait_until_smtpd_answers()
+            self.postfix.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
+            self.postfix.wait_until_smtpd_answers()
         return result
 
     def policy(self, sql: str) -> tuple[int, str]:
@@ -262,11 +283,11 @@ class Forcetls:
         snippet = MAIN_CF_SNIPPET.read_text("utf-8")
         for table in MAIN_CF_SNIPPET.parent.iterdir():
             if f"$config_directory/{table.name}" in snippet:
-                shutil.copy(table, self._postfix.etc / table.name)
+                shutil.copy(table, self.postfix.etc / table.name)
         assert SINCE_3_10 in snippet
-        if self._postfix.obeys_tls_required_no:
+        if self.postfix.obeys_tls_required_no:
             snippet = snippet.replace(SINCE_3_10, SINCE_3_10.removeprefix("# "))
-        self._postfix.apply_main_cf(snippet)
+        self.postfix.apply_main_cf(snippet)
 
     def _policyd_answers(self) -> bool:
         self.policyd.check_running()

@@ -160,10 +160,23 @@ class Lab:
             self._postfix_partner.take_over(self, domain)
         return self._postfix_partner
 
+    def start_second_instance(self, port: int) -> Postfix:
+        """Another Postfix on the mail host, as multi-instance sites have it; it listens on loopback."""
+        instance = self._instance("postfix-second", {**self._mail_host_parameters("postfix-second"),
+                                                     "inet_interfaces": "loopback-only"}, smtpd_port=port)
+        instance.set_aliases({"postmaster": "root"})
+        instance.start()
+        return instance
+
     def _mail_host(self) -> Postfix:
+        instance = self._instance("postfix", self._mail_host_parameters("postfix"))
+        instance.set_aliases({"postmaster": "root"})
+        return instance
+
+    def _mail_host_parameters(self, name: str) -> dict[str, str]:
         certificate = self.pki.good(MAIL_HOST_NAME)
-        aliases = self.directory / "postfix" / "etc" / "aliases"
-        instance = self._instance("postfix", {
+        aliases = self.directory / name / "etc" / "aliases"
+        return {
             "myhostname": MAIL_HOST_NAME, "mydomain": OWN_DOMAIN, "myorigin": OWN_DOMAIN,
             "mydestination": f"{OWN_DOMAIN}, localhost", "inet_interfaces": "all", "inet_protocols": "ipv4",
             "mynetworks": "127.0.0.0/8 10.92.0.0/16 203.0.113.0/24", "home_mailbox": "Maildir/",
@@ -174,9 +187,7 @@ class Lab:
             "smtpd_tls_security_level": "may", "smtpd_tls_loglevel": "1", "smtpd_tls_received_header": "yes",
             "smtpd_tls_cert_file": str(certificate.cert_file), "smtpd_tls_key_file": str(certificate.key_file),
             "smtpd_tls_CAfile": str(self.pki.trusted.cert_file),
-        })
-        instance.set_aliases({"postmaster": "root"})
-        return instance
+        }
 
     def _instance(self, name: str, parameters: dict[str, str], **options: object) -> Postfix:
         instance = Postfix(self.directory / name, parameters, **options)

@@ -25,7 +25,9 @@ CHROOT_FILES = ("resolv.conf", "hosts", "nsswitch.conf", "services", "host.conf"
 CHROOT_LIBRARIES = ("libnss_*.so*", "libresolv*.so*", "libgcc_s*.so*")
 LIBRARY_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib")
 START_DEADLINE_S = 60
+SMTP_PORT = 25
 COOL_AGE_S = 10
+QUEUE_DEADLINE_S = 60
 _coolest: dict[Path, int] = {}
 
 
@@ -37,10 +39,10 @@ class Postfix:
     """One instance: <directory>/{etc,queue,data,maillog}. `namespace` gives the network in which it runs."""
 
     def __init__(self, directory: Path, parameters: dict[str, str], *, smtpd_address: str = "127.0.0.1",
-                 namespace: Callable[[], AbstractContextManager] = nullcontext) -> None:
+                 smtpd_port: int = SMTP_PORT, namespace: Callable[[], AbstractContextManager] = nullcontext) -> None:
         self.etc, self.queue_directory, self.data = directory / "etc", directory / "queue", directory / "data"
         self.log = MailLog(directory / "maillog")
-        self.smtpd_address = smtpd_address
+        self.smtpd_address, self.smtpd_port = smtpd_address, smtpd_port
         self._namespace = namespace
         self._remembered: dict[str, dict[str, str]] = {}
         for path in (self.etc, self.queue_directory, self.data):
@@ -49,6 +51,9 @@ class Postfix:
         (self.etc / "main.cf").write_text(self._stock_main_cf(directory), encoding="utf-8")
         shutil.copy(MASTER_CF, self.etc / "master.cf")
         self.set(**parameters)
+        if smtpd_port != SMTP_PORT:
+            self.remove_service("smtp", "inet")
+            self.set_service(f"{smtpd_address}:{smtpd_port} inet n - y - - smtpd")
         self._fill_chroot()
 
     def _stock_main_cf(self, directory: Path) -> str:
@@ -90,7 +95,7 @@ class Postfix:
 
         def answers() -> bool:
             try:
-                with self._namespace(), SmtpClient(self.smtpd_address, timeout_s=5) as client:
+                with self._namespace(), SmtpClient(self.smtpd_address, self.smtpd_port, timeout_s=5) as client:
                     return client.banner.code == 220
             except OSError:
                 return False
@@ -178,6 +183,11 @@ class Postfix:
         path.write_text("".join(f"{name}: {target}\n" for name, target in aliases.items()), encoding="utf-8")
         self._run("postalias", "-c", str(self.etc), f"hash:{path}")
 
+    def cool_configuration(self) -> None:
+        """Lets no daemon wait because main.cf or master.cf is new."""
+        _cool(self.etc / "main.cf")
+        _cool(self.etc / "master.cf")
+
     def remember_configuration(self, state: str = "stock") -> None:
         """The present main.cf and master.cf are what restore_configuration() of that name goes back to."""
         self._remembered[state] = {name: (self.etc / name).read_text("utf-8") for name in ("main.cf", "master.cf")}
@@ -213,6 +223,11 @@ class Postfix:
         self._run("postsuper", "-c", str(self.etc), "-e", queue_id)
         self.retry(queue_id)
 
+    def wait_until_nothing_is_active(self) -> None:
+        """Until all that is in the queue is deferred, and can be tried again (the log is a little ahead of that)."""
+        wait_for(lambda: {message["queue_name"] for message in self.queue()} <= {"deferred", "hold"}, QUEUE_DEADLINE_S,
+                 "the queue to come to rest", self.log.tail)
+
     def delete_all(self) -> None:
         """Empties the queue."""
         self._run("postsuper", "-c", str(self.etc), "-d", "ALL")
@@ -227,8 +242,7 @@ class Postfix:
 
     def _postconf(self, *arguments: str) -> str:
         printed = self._run("postconf", "-c", str(self.etc), *arguments)
-        _cool(self.etc / "main.cf")
-        _cool(self.etc / "master.cf")
+        self.cool_configuration()
         return printed
 
     def _run(self, *command: str) -> str:

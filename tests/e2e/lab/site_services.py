@@ -1,0 +1,78 @@
+"""Services that a site has of its own beside Postfix: a resolver of TLS policies (MTA-STS) and a policy service."""
+
+import socket
+import threading
+from typing import Callable
+
+
+class _Service:
+    """A server on loopback; one thread per connection, which answers until the client hangs up."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        """As main.cf wants it."""
+        return f"inet:127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb") as stream:
+            while self._answer(stream):
+                stream.flush()
+
+    def _answer(self, stream) -> bool:
+        raise NotImplementedError
+
+
+class TlsPolicyResolver(_Service):
+    """A socketmap server with the answers that a resolver of MTA-STS gives; any map name."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.answers = answers
+        self.keys: list[str] = []
+        super().__init__()
+
+    def _answer(self, stream) -> bool:
+        length = b""
+        while not length.endswith(b":"):
+            byte = stream.read(1)
+            if not byte:
+                return False
+            length += byte
+        key = stream.read(int(length[:-1]) + 1)[:-1].decode("utf-8").split(" ", 1)[1]
+        self.keys.append(key)
+        answer = (f"OK {self.answers[key]}" if key in self.answers else "NOTFOUND ").encode("utf-8")
+        stream.write(b"%d:%s," % (len(answer), answer))
+        return True
+
+
+class PolicyService(_Service):
+    """A policy service; `decide` gets the attributes of a request and gives the action."""
+
+    def __init__(self, decide: Callable[[dict[str, str]], str]) -> None:
+        self._decide = decide
+        super().__init__()
+
+    def _answer(self, stream) -> bool:
+        attributes = {}
+        while (line := stream.readline()) not in (b"", b"\n"):
+            name, value = line.decode("utf-8").rstrip("\n").split("=", 1)
+            attributes[name] = value
+        if not attributes:
+            return False
+        stream.write(f"action={self._decide(attributes)}\n\n".encode("utf-8"))
+        return True
