@@ -1,7 +1,7 @@
 """The ways round a row that are known: what each is, how a site comes to have it, and how it is closed.
 
-Sources: the project's notes on Postfix (levels against partners, connection cache, bypasses of a table), its second look
-at them, and those on TLS-Required. Some rows are no ways round it: they look so, and doctor must not call them a leak.
+Sources: the project's notes on Postfix (levels against partners, connection cache, bypasses of a table), its second
+look at them, and those on TLS-Required. Some rows are no ways round it: they look so, and doctor must not call them a leak.
 `before` is the proof that the way is real; `finding` is what doctor must say of it; `after` is what becomes of the
 message when `setup --apply` or the finding's own fix has been done. See sites.Bypass for the columns.
 """
@@ -65,8 +65,8 @@ ROUTES = [
     _routes("a service with its own TLS session cache", partner="tls1.2", master_cf=(
         "cached unix - - y - - smtp -o smtp_tls_session_cache_database=btree:${{data_directory}}/cached_scache",),
         tables={"transport_maps": "{domain} cached:"}, row={"outbound": "verify"},
-        play=after_a_delivery_by_another_name, until=(3, 10), before="partner TLSv1.2", finding="session-cache", about="cached",
-        closed_by="setup", after="deferred 4.7.5"),
+        play=after_a_delivery_by_another_name, until=(3, 10), before="partner TLSv1.2", finding="session-cache",
+        about="cached", closed_by="setup", after="deferred 4.7.5"),
     _routes("a service whose level is none", master_cf=("none unix - - y - - smtp -o smtp_tls_security_level=none",),
             tables={"transport_maps": "{domain} none:"}, **NO_LEAK),
     _routes("a service whose level is empty", master_cf=("empty unix - - y - - smtp -o smtp_tls_security_level=",),
@@ -132,7 +132,8 @@ WHOLE_HOST = [
 def _fallback(partner: str, **columns: object) -> Bypass:
     """A fallback relay for everybody."""
     return Bypass(site="fallback relay", partner=partner,
-                  **{"what": f"smtp_fallback_relay, and the partner is {partner}", "before": "relay CLEAR", "finding": "fallback-relay", "about": "smtp_fallback_relay",
+                  **{"what": f"smtp_fallback_relay, and the partner is {partner}", "before": "relay CLEAR",
+                     "finding": "fallback-relay", "about": "smtp_fallback_relay",
                      "closed_by": "fix", **columns})
 
 

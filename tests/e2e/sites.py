@@ -134,8 +134,8 @@ def add_rows(forcetls: Forcetls, cases: list[Case]) -> None:
     statements = ["DELETE FROM domain_policy"]
     for case in cases:
         if case.bypass.row:
-            columns = {"domain": case.partner.domain} | {name: case.text(text) for name, text in case.bypass.row.items()}
-            values = ", ".join(f"'{value}'" for value in columns.values())
+            columns = {"domain": "{domain}", **case.bypass.row}
+            values = ", ".join(f"'{case.text(value)}'" for value in columns.values())
             statements.append(f"INSERT INTO domain_policy({', '.join(columns)}) VALUES ({values})")
         statements.append(case.text(case.bypass.sql))
     last = f"last-{next(_numbers)}.example"
@@ -157,8 +157,8 @@ def hand_in(lab: Lab, forcetls: Forcetls, cases: list[Case]) -> list[Submission]
 
 def fate(lab: Lab, case: Case, submission: Submission) -> str:
     """What became of a message: who took it and how ("partner CLEAR", "relay TLSv1.3"), and how it ended otherwise."""
-    words = {f"refused {reply.code}" for reply in (submission.mail, *submission.replies.values(), submission.end_of_data)
-             if reply and not reply.accepted}
+    replies = (submission.mail, *submission.replies.values(), submission.end_of_data)
+    words = {f"refused {reply.code}" for reply in replies if reply and not reply.accepted}
     if submission.queue_id:
         outcome = lab.outcome(submission, deadline_s=DEADLINE_S)
         copies = lab.postfix.log.outcomes(submission.queue_id)

@@ -174,7 +174,8 @@ def _fates(lab: Lab, world: World, sent: Sent) -> list[Fate]:
     servers = [*lab.partners.servers, *world.servers.values()]
     for submission, recipients in sent:  # The same message may come back from a filter: first it must be all over.
         settle(lab.postfix.log, submission, recipients)
-    return [fate for submission, recipients in sent for fate in fates_of(lab.postfix.log, servers, submission, recipients)]
+    return [fate for submission, recipients in sent
+            for fate in fates_of(lab.postfix.log, servers, submission, recipients)]
 
 
 @pytest.fixture(scope="module", name="fates")

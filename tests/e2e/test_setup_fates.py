@@ -61,7 +61,7 @@ def _world(shared_lab: Lab) -> World:
     servers = {"relay": lab.partners.serve("relay-clear.lan.example", clear),
                "relay by TLS": lab.partners.serve("relay-tls.lan.example", tls, port=587),
                "filter": lab.partners.serve("content-filter.lan.example", clear, port=FILTER_PORT),
-               "mailboxes": lab.partners.serve_unix(lab.postfix.queue_directory / "private" / "mailboxes", "lmtp", lmtp)}
+               "mailboxes": lab.partners.serve_unix(lab.postfix.queue_directory / "private/mailboxes", "lmtp", lmtp)}
     resolver = TlsPolicyResolver({partners[name].domain: f"secure match=mx1.{partners[name].domain} servername=hostname"
                                   for name in ("held by STS", "STS")})
     greylisting = PolicyService(lambda request: "451 4.7.1 greylisted by the site" if request["recipient"].endswith(
@@ -83,7 +83,8 @@ Sent = list[tuple[Submission, list[str]]]
 HandIn = Callable[[World, int], Sent]
 
 
-def _to(*kinds: str, sender: str = OURS, source: str | None = None, tls: bool = False, port: int | None = None) -> HandIn:
+def _to(*kinds: str, sender: str = OURS, source: str | None = None, tls: bool = False,
+        port: int | None = None) -> HandIn:
     """By SMTP; to the port of the instance, or to another one."""
 
     def hand_in(world: World, instance_port: int) -> Sent:

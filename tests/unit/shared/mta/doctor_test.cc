@@ -642,6 +642,33 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
        },
        "postconf -P 'smtp/inet/smtpd_recipient_restrictions=check_policy_service,"
        "{unix:forcetls/policy.sock,timeout=10s},permit_mynetworks,reject' && postfix reload"},
+      {"a list with blanks in master.cf",
+       [](Bench& b) {
+         b.option("smtp/inet", "smtpd_milters",
+                  "{ unix:forcetls/milter.sock, default_action=tempfail }, inet:filter.example:9");
+       },
+       "postconf -F 'smtp/inet/command=smtpd -o { smtpd_milters = { unix:forcetls/milter.sock, "
+       "default_action=tempfail } }' && postfix reload"},
+      {"default last",
+       [](Bench& b) {
+         b.set("smtp_tls_policy_maps",
+               "socketmap:unix:forcetls/map.sock:tls, socketmap:unix:forcetls/map.sock:default, "
+               "hash:/a");
+         b.facts.settings["unlisted_relay"] = "encrypt";
+       },
+       "postconf -e 'smtp_tls_policy_maps=socketmap:unix:forcetls/map.sock:tls, hash:/a, "
+       "socketmap:unix:forcetls/map.sock:default' && postfix reload"},
+      {"rows for what a per-site table forces",
+       [](Bench& b) {
+         b.set("smtp_tls_per_site", "hash:/s");
+         b.facts.tables["hash:/s"] = {{"a.example", "MUST"},
+                                      {"b.example", "MUST_NOPEERMATCH"},
+                                      {"c.example", "NONE"},
+                                      {"bank.example", "MUST"},
+                                      {"d'.example", "MUST"}};
+       },
+       "sqlite3 /p.db \"INSERT INTO domain_policy(domain, outbound) VALUES ('a.example', "
+       "'verify'), ('b.example', 'encrypt')\" && postconf -X smtp_tls_per_site && postfix reload"},
   };
   for (const auto& row : rows) {
     INFO(row.what);
