@@ -1,5 +1,5 @@
-// The settings that follow from a Postfix configuration: which transports ask policyd, and which
-// domains are the site's own.
+// The settings that follow from a Postfix configuration: which transports ask policyd, which
+// domains are the site's own, and whether a header is still obeyed.
 #include <algorithm>
 
 #include "shared/core/ascii.h"
@@ -128,9 +128,20 @@ void fill_own_domains(SetupDraft& draft) {
                        "mail for them may come in clear (RFC 3207 section 4)");
 }
 
+/// From Postfix 3.10 on `auto` refuses the header, since the milter sees the version alone. With
+/// tls_required_enable = no, which is part of the plan, nobody obeys it any more.
+void let_void_header_pass(SetupDraft& draft) {
+  constexpr const char* kName = "tls_required_header";
+  if (draft.config().knows("tls_required_enable") && may_be_filled(draft.facts(), kName, "auto"))
+    draft.change_setting(kName, "ignore",
+                         "tls_required_enable = no: the header TLS-Required: no changes nothing "
+                         "any more, and need not be refused");
+}
+
 }  // namespace
 
 void plan_settings(SetupDraft& draft) {
+  let_void_header_pass(draft);
   fill_enforcing_transports(draft);
   fill_own_domains(draft);
 }

@@ -239,3 +239,16 @@ TEST_CASE("plan_setup: what no row can help is said", "[mta][setup]") {
       plan_setup(debian12().main("smtpd_proxy_filter", "127.0.0.1:10025").config(), first_facts()),
       "no row"));
 }
+
+TEST_CASE("plan_setup: a header that nobody obeys any more need not be refused", "[mta][setup]") {
+  const std::string name = "tls_required_header";
+  CHECK(setting(debian12(), name) == "-");  // `auto` lets it pass there
+  CHECK(setting(debian13(), name) == "ignore");
+  SetupFacts facts = first_facts();
+  facts.settings[name] = "auto";
+  CHECK(setting(debian13(), name, facts) == "ignore");
+  facts.settings[name] = "reject";  // a person's word
+  CHECK(setting(debian13(), name, facts) == "-");
+  facts.settings[name] = "ignore";
+  CHECK(setting(debian13(), name, facts) == "-");
+}
