@@ -105,6 +105,7 @@ class Site:
 def _site(shared_lab: Lab, shared_forcetls: Forcetls):
     shared_lab.reset("stock")
     shared_forcetls.reset()
+    shared_forcetls.set_policy("DELETE FROM domain_policy")
     etc = shared_lab.postfix.etc
     (etc / TABLE).unlink()
     yield Site(shared_lab, shared_forcetls)
@@ -155,7 +156,7 @@ def test_what_is_shown_is_what_is_done(site: Site):
 
 
 def test_it_writes_the_values_of_the_snippet_for_use_by_hand(site: Site):
-    site.lab.postfix.apply_main_cf(MAIN_CF_SNIPPET.read_text("utf-8"))
+    site.lab.postfix.apply_main_cf(site.forcetls.main_cf_lines())
     shutil.copy(MAIN_CF_SNIPPET.parent / TABLE, site.etc / TABLE)
     by_hand = site.values()
     site.lab.postfix.restore_configuration("stock")
@@ -168,9 +169,10 @@ def test_it_writes_the_values_of_the_snippet_for_use_by_hand(site: Site):
 
 
 def test_the_lines_added_by_hand_need_no_change(site: Site):
-    site.lab.postfix.apply_main_cf(MAIN_CF_SNIPPET.read_text("utf-8"))
+    site.lab.postfix.apply_main_cf(site.forcetls.main_cf_lines())
     shutil.copy(MAIN_CF_SNIPPET.parent / TABLE, site.etc / TABLE)
-    site.forcetls.set_policy("UPDATE setting SET value = 'ours.example' WHERE name = 'own_domains'")
+    for name, value in (("own_domains", "ours.example localhost"), ("tls_required_header", "ignore")):
+        site.forcetls.set_policy(f"UPDATE setting SET value = '{value}' WHERE name = '{name}'")
     result = site.forcetls.setup()
     assert result.returncode == 0, result.stdout
     assert "nothing to change" in result.stdout

@@ -278,15 +278,20 @@ class Forcetls:
         with SocketmapClient(self.map_address) as client:
             return client.lookup(map_name, key)
 
-    def bolt_onto_postfix(self) -> None:
-        """Puts packaging/postfix/main.cf.forcetls, and the tables it names, into the instance (no reload)."""
+    def main_cf_lines(self) -> str:
+        """packaging/postfix/main.cf.forcetls, as an administrator of this Postfix would take it."""
         snippet = MAIN_CF_SNIPPET.read_text("utf-8")
-        for table in MAIN_CF_SNIPPET.parent.iterdir():
-            if f"$config_directory/{table.name}" in snippet:
-                shutil.copy(table, self.postfix.etc / table.name)
         assert SINCE_3_10 in snippet
         if self.postfix.obeys_tls_required_no:
             snippet = snippet.replace(SINCE_3_10, SINCE_3_10.removeprefix("# "))
+        return snippet
+
+    def bolt_onto_postfix(self) -> None:
+        """Puts those lines, and the tables they name, into the instance (no reload)."""
+        snippet = self.main_cf_lines()
+        for table in MAIN_CF_SNIPPET.parent.iterdir():
+            if f"$config_directory/{table.name}" in snippet:
+                shutil.copy(table, self.postfix.etc / table.name)
         self.postfix.apply_main_cf(snippet)
 
     def _policyd_answers(self) -> bool:
