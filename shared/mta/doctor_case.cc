@@ -6,6 +6,7 @@
 #include <array>
 
 #include "shared/core/ascii.h"
+#include "shared/mta/service_command.h"
 
 namespace forcetls::doctor {
 namespace {
@@ -121,12 +122,16 @@ std::string set_command(const Case& the, const Place& place, std::string_view pa
   if (place.service == nullptr)
     return with_reload(
         the, fmt::format("{} -e {}", postconf, quoted(fmt::format("{}={}", parameter, value))));
-  const auto compact = without_inner_blanks(value);
-  if (!compact) return setup_command(the);
+  const std::string label = place.service->label();
+  if (const auto compact = without_inner_blanks(value))
+    return with_reload(the,
+                       fmt::format("{} -P {}", postconf,
+                                   quoted(fmt::format("{}/{}={}", label, parameter, *compact))));
+  // With blanks inside, the whole command is given (setup_trial.cc does the same).
+  const std::string command =
+      with_options(place.service->command, {{std::string(parameter), std::string(value)}});
   return with_reload(
-      the,
-      fmt::format("{} -P {}", postconf,
-                  quoted(fmt::format("{}/{}={}", place.service->label(), parameter, *compact))));
+      the, fmt::format("{} -F {}", postconf, quoted(fmt::format("{}/command={}", label, command))));
 }
 
 std::string unset_command(const Case& the, const Place& place, std::string_view parameter) {
