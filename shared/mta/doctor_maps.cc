@@ -40,6 +40,9 @@ bool is_used(const Case& the, const PostfixService& service) {
   for (const auto& [table, entries] : the.facts.tables)
     for (const TableEntry& entry : entries)
       if (names_it(entry.value)) return true;
+  for (const auto& [table, actions] : the.facts.actions)
+    for (const std::string& action : actions)
+      if (names_it(argument_of(action, "FILTER"))) return true;
   return std::any_of(the.facts.routes.begin(), the.facts.routes.end(),
                      [&](const auto& route) { return route.second.transport == service.name; });
 }

@@ -59,11 +59,12 @@ std::string level_of_old_parameters(const SetupDraft& draft, Place place) {
   return is_yes(draft.value(place, "smtp_use_tls")) ? "may" : "";
 }
 
-/// The level that a service must be given, so that main.cf's new one does not reach it; empty: none.
+/// The level that a service must be given, so that main.cf's new one does not reach it; empty:
+/// none.
 std::string level_to_keep(const SetupDraft& draft, Place place) {
   const std::string level = level_of_old_parameters(draft, place);
-  const bool says_no = place->options.contains("smtp_use_tls") ||
-                       place->options.contains("smtp_enforce_tls");
+  const bool says_no =
+      place->options.contains("smtp_use_tls") || place->options.contains("smtp_enforce_tls");
   return level.empty() && says_no && !place->options.contains("smtp_tls_security_level") ? "none"
                                                                                          : level;
 }
