@@ -405,6 +405,17 @@ def test_a_parameter_that_main_cf_sets_twice_does_not_stand_in_the_way(site: Sit
     assert site.state() == before
 
 
+def test_a_table_of_the_same_name_comes_back(site: Site):
+    """From an earlier version, installed by hand: without it, main.cf would name a table that is not there."""
+    (site.etc / TABLE).write_text("/^5.9.9/ 4.0.0\n", encoding="ascii")
+    site.append(f"smtp_delivery_status_filter = regexp:$config_directory/{TABLE}\n", "")
+    before = site.state()
+    assert site.forcetls.setup("--apply").returncode == 0
+    assert site.state()[TABLE] != before[TABLE]
+    assert site.forcetls.setup("--undo").returncode == 0
+    assert site.state() == before
+
+
 def test_bounces_with_bodies_are_written_down_so_that_the_doctor_knows(site: Site):
     assert site.forcetls.setup("--apply", "--bounce-bodies").returncode == 0
     status, findings = site.forcetls.doctor()
