@@ -11,38 +11,15 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<Check, 32> kChecks{check_policy_maps,
-                                        check_earlier_tables,
-                                        check_lmtp_maps,
-                                        check_level,
-                                        check_socket_paths,
-                                        check_reachability,
-                                        check_routes,
-                                        check_relayhost,
-                                        check_transport_entries,
-                                        check_sender_routes,
-                                        check_fallback_relay,
-                                        check_mailbox_transports,
-                                        check_content_filter,
-                                        check_proxy_filter,
-                                        check_actions,
-                                        check_bcc,
-                                        check_milter_hosts,
-                                        check_queued_filters,
-                                        check_memory,
-                                        check_tls_required,
-                                        check_bounces,
-                                        check_silence,
-                                        check_trust,
-                                        check_dane,
-                                        check_fingerprints,
-                                        check_floors,
-                                        check_policy_service,
-                                        check_submission,
-                                        check_milters,
-                                        check_skipped_milters,
-                                        check_settings,
-                                        check_policy_file};
+constexpr std::array<Check, 32> kChecks{
+    check_policy_maps,       check_earlier_tables,  check_lmtp_maps,      check_level,
+    check_socket_paths,      check_reachability,    check_routes,         check_relayhost,
+    check_transport_entries, check_sender_routes,   check_fallback_relay, check_mailbox_transports,
+    check_content_filter,    check_proxy_filter,    check_actions,        check_bcc,
+    check_milter_hosts,      check_queued_filters,  check_memory,         check_tls_required,
+    check_bounces,           check_silence,         check_trust,          check_dane,
+    check_fingerprints,      check_floors,          check_policy_service, check_submission,
+    check_milters,           check_skipped_milters, check_settings,       check_policy_file};
 
 /// Keeps the first kMostPerId of each id, which are the worst ones.
 Findings capped_per_id(Findings found) {

@@ -52,7 +52,8 @@ void add_list(const PostfixConfig& config, const PostfixService* service,
 void add_parameter(const PostfixConfig& config, std::string_view program,
                    std::string_view parameter, bool is_restrictions,
                    std::vector<ActionTable>& tables) {
-  add_list(config, nullptr, parameter, is_restrictions, tables);
+  // Where main.cf does not set it, mime_header_checks and others are header_checks once more.
+  if (config.is_set(parameter)) add_list(config, nullptr, parameter, is_restrictions, tables);
   for (const PostfixService* service : config.services_of(program))
     if (service->options.contains(parameter))
       add_list(config, service, parameter, is_restrictions, tables);

@@ -91,11 +91,30 @@ std::vector<std::string> hidden_by(const Case& the, const std::string& table) {
   return {};
 }
 
+/// The settings that only the map `default` brings into force.
+void check_default_map(const Case& the, const Place& place, Findings& found) {
+  // setup gives a service that asked no table the rows alone.
+  if (place.service != nullptr || has_map(split_list(place.value), "default")) return;
+  for (const char* name : {"default_outbound", "unlisted_relay"}) {
+    const auto setting = the.facts.settings.find(name);
+    if (setting == the.facts.settings.end() || setting->second == "unset") continue;
+    found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain, where(place, kMaps),
+                     fmt::format("Postfix does not ask the map default, so the setting {} = {} has "
+                                 "no effect.",
+                                 name, setting->second),
+                     set_command(the, place, kMaps, with_our_maps(place.text))});
+    return;
+  }
+}
+
 }  // namespace
 
 void check_policy_maps(const Case& the, Findings& found) {
   for (const Place& place : places(the, {"smtp"}, kMaps)) {
-    if (has_map(split_list(place.value), "tls")) continue;
+    if (has_map(split_list(place.value), "tls")) {
+      check_default_map(the, place, found);
+      continue;
+    }
     if (place.service == nullptr) {
       found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain,
                        where(place, kMaps),

@@ -75,6 +75,16 @@ TEST_CASE("doctor: policy maps", "[doctor]") {
       {"by inet",
        [](Bench& b) { b.set("smtp_tls_policy_maps", "socketmap:inet:127.0.0.1:9:tls"); },
        {}},
+      {"without the map default, which nothing needs",
+       [&](Bench& b) {
+         b.set("smtp_tls_policy_maps", ours).facts.settings["unlisted_relay"] = "unset";
+       },
+       {}},
+      {"without the map default, which a setting needs",
+       [&](Bench& b) {
+         b.set("smtp_tls_policy_maps", ours).facts.settings["unlisted_relay"] = "encrypt";
+       },
+       {"leak certain policy-map-missing @ main.cf: smtp_tls_policy_maps"}},
       {"by a $name",
        [&](Bench& b) { b.set("smtp_tls_policy_maps", "$mine").set("mine", ours); },
        {}},
