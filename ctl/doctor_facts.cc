@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ctl/file_io.h"
 #include "ctl/progress.h"
 #include "ctl/queue_filters.h"
 #include "ctl/socket_probe.h"
@@ -42,11 +43,30 @@ bool is_missing_or_empty(const std::string& path) {
   return fs::is_regular_file(path, problem) && fs::file_size(path, problem) == 0;
 }
 
+/// What the entries of an access table or of header checks do, as far as it can be read.
+std::vector<std::string> actions_of(const PostfixInstance& postfix, const std::string& table) {
+  std::vector<std::string> actions;
+  const std::string_view plain = std::string_view(table).substr(
+      table.starts_with("proxy:") ? std::string_view("proxy:").size() : 0);
+  for (const std::string_view type : {"regexp:", "pcre:", "cidr:"})
+    if (plain.starts_with(type)) {
+      const auto text = read_file(std::string(plain.substr(type.size())));
+      return text ? doctor::results_in(*text, type == "cidr:") : actions;
+    }
+  if (auto entries = postfix.list(table))
+    for (TableEntry& entry : *entries) actions.push_back(std::move(entry.value));
+  return actions;
+}
+
 void ask_tables(const PostfixInstance& postfix, const Questions& questions, HostFacts& facts,
                 Progress& progress) {
   for (const std::string& table : questions.tables) {
     progress.step();
     if (auto entries = postfix.list(table)) facts.tables.emplace(table, *std::move(entries));
+  }
+  for (const std::string& table : questions.action_tables) {
+    progress.step();
+    facts.actions.emplace(table, actions_of(postfix, table));
   }
   for (const std::string& table : questions.policy_tables) {
     progress.step();
@@ -81,15 +101,17 @@ void ask_sockets(const PostfixInstance& postfix, const PostfixConfig& config,
 void ask_routes(const PostfixInstance& postfix, const Questions& questions, HostFacts& facts,
                 Progress& progress) {
   if (!facts.is_running) return;
+  bool answers = true;
   for (const std::string& address : questions.addresses) {
     progress.step();
-    auto route = postfix.resolve("", address);
-    if (route) {
-      facts.routes.emplace(address, *std::move(route));
-      continue;
-    }
     // A service that does not answer at all would cost its deadline for each address.
-    if (route.error().code != ErrorCode::Malformed) return;
+    Result<ResolvedRoute> route = fail(ErrorCode::Busy, address);
+    if (answers) route = postfix.resolve("", address);
+    if (route)
+      facts.routes.emplace(address, *std::move(route));
+    else
+      facts.unresolved.insert(address);
+    answers = route || route.error().code == ErrorCode::Malformed;
   }
 }
 
@@ -116,7 +138,7 @@ doctor::PolicyFile look_at_policy_file(const std::string& path) {
 void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Questions& questions,
             HostFacts& facts) {
   Progress progress("looking", questions.addresses.size() + questions.tables.size() +
-                                   questions.policy_tables.size() +
+                                   questions.action_tables.size() + questions.policy_tables.size() +
                                    questions.status_filters.size() + questions.our_tables.size() +
                                    questions.sockets.size() + kMostQueueFiles);
   facts.is_running = postfix.is_running();

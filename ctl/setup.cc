@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "ctl/command.h"
 #include "ctl/file_io.h"
@@ -126,10 +125,7 @@ int take_back(const Config& config, const PostfixInstance& instance, const Setup
 int run_setup(const Config& config, const SetupOptions& options) {
   if (::geteuid() != 0)
     return give_up({ErrorCode::Denied, "only root can read and change Postfix's configuration"});
-  // A relative path would mean another directory to the tools that run in the queue directory.
-  const std::string directory =
-      options.config_dir.empty() ? "" : std::filesystem::absolute(options.config_dir).string();
-  const auto instance = PostfixInstance::open(directory);
+  const auto instance = PostfixInstance::open(options.config_dir);
   if (!instance) return give_up(instance.error());
   const auto turn = take_turn(instance->config_directory());
   if (!turn) return give_up(turn.error());

@@ -89,9 +89,34 @@ void record(SetupManifest& manifest, const SetupWork& work) {
     entry->second.after = change.value;
   }
   for (const NewFile& file : work.files)
-    if (std::find(manifest.created.begin(), manifest.created.end(), file.path) ==
-        manifest.created.end())
+    if (!file.previous && std::find(manifest.created.begin(), manifest.created.end(), file.path) ==
+                              manifest.created.end())
       manifest.created.push_back(file.path);
+}
+
+std::string name_in_backup(const SetupBackup& backup, const std::string& path) {
+  return backup.directory() + path.substr(path.rfind('/'));
+}
+
+/// A table of that name that a person has put there is brought back by --undo.
+Result<void> keep_previous(const SetupBackup& backup, const SetupWork& work) {
+  for (const NewFile& file : work.files) {
+    if (!file.previous) continue;
+    const auto look = look_of(file.path);
+    if (!look) return fail(look.error());
+    if (auto kept = replace_file(name_in_backup(backup, file.path), *file.previous, *look); !kept)
+      return kept;
+  }
+  return {};
+}
+
+Result<void> bring_back_previous(const SetupBackup& backup, const std::string& path) {
+  const std::string kept = name_in_backup(backup, path);
+  const auto text = read_file(kept);
+  if (!text) return text.error().code == ErrorCode::NotFound ? Result<void>() : fail(text.error());
+  const auto look = look_of(kept);
+  if (!look) return fail(look.error());
+  return replace_file(path, *text, *look);
 }
 
 Result<void> write_planned_settings(const Config& config, const SetupWork& work) {
@@ -159,7 +184,9 @@ void put_back(const Config& config, const PostfixInstance& instance, const Setup
     static_cast<void>(backup.save(*earlier));
     return;
   }
-  for (const NewFile& file : work.files) static_cast<void>(remove_file(file.path));
+  for (const NewFile& file : work.files)
+    static_cast<void>(file.previous ? bring_back_previous(backup, file.path)
+                                    : remove_file(file.path));
   static_cast<void>(backup.remove());
 }
 
@@ -174,6 +201,7 @@ Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
   std::optional<SetupManifest> earlier;
   if (!manifest->generations.empty()) earlier = *manifest;
   record(*manifest, work);
+  if (auto done = keep_previous(backup, work); !done) return done;
   if (auto done = backup.announce(*manifest, work.next); !done) return done;
   if (const auto done = carry_out(config, instance, backup, work); !done) {
     put_back(config, instance, backup, work, earlier);
@@ -201,6 +229,8 @@ Result<bool> undo_setup(const Config& config, const PostfixInstance& instance,
   if (auto done = reload_if_running(instance); !done) return fail(done.error());
   for (const std::string& file : (*manifest)->created)
     if (auto done = remove_file(file); !done) return fail(done.error());
+  const std::string table = instance.config_directory() + "/" + std::string(kStatusFilterName);
+  if (auto done = bring_back_previous(backup, table); !done) return fail(done.error());
   // A policy that is gone or being written to needs no way back.
   if (const auto now = read_settings(config.policy_db)) {
     const SettingTable old = settings_of(**manifest, *now);

@@ -29,12 +29,14 @@ bool is_ours(const SetupManifest& before, const std::string& path) {
   return std::find(before.created.begin(), before.created.end(), path) != before.created.end();
 }
 
-void look_at_status_filter(SetupSurroundings& around, const std::string& config_directory) {
+void look_at_status_filter(SetupSurroundings& around, const std::string& config_directory,
+                           const SetupManifest& before) {
   const std::string path = config_directory + "/" + std::string(kStatusFilterName);
   const auto content = read_file(path);
   if (content && *content == kStatusFilterTable) return;
   around.files.push_back(
-      {path, std::string(kStatusFilterTable), "the table of smtp_delivery_status_filter"});
+      {path, std::string(kStatusFilterTable), "the table of smtp_delivery_status_filter", {}});
+  if (content && !is_ours(before, path)) around.files.back().previous = *content;
 }
 
 /// A private trust anchor is opened inside the chroot (postfix: postconf(5), smtp_tls_policy_maps).
@@ -55,7 +57,8 @@ void look_at_anchor(SetupSurroundings& around, const std::string& queue, const s
     around.advice.push_back("tafile " + inside + " differs from " + path +
                             ": Postfix uses the former, inside its chroot");
   else
-    around.files.push_back({inside, *here, "the trust anchor of a row, where Postfix opens it"});
+    around.files.push_back(
+        {inside, *here, "the trust anchor of a row, where Postfix opens it", {}});
 }
 
 void look_at_anchors(SetupSurroundings& around, const RuleStore& policy,
@@ -95,7 +98,7 @@ Result<SetupSurroundings> look_around(const Config& config, const SetupOptions& 
     facts.rows.push_back({std::string(rule.key), rule.outbound.level});
   });
   facts.tables = read_tables(instance, postfix);
-  look_at_status_filter(around, instance.config_directory());
+  look_at_status_filter(around, instance.config_directory(), before);
   look_at_anchors(around, *policy->rows, instance, postfix, before);
   return around;
 }

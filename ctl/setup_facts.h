@@ -2,6 +2,7 @@
 // name, and the files that must lie where Postfix can read them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace forcetls {
 /// A file that setup makes.
 struct NewFile {
   std::string path, content, reason;
+  std::optional<std::string> previous{};  ///< what a person put there before
 };
 
 struct SetupSurroundings {

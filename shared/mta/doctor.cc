@@ -11,7 +11,7 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<Check, 33> kChecks{check_policy_maps,
+constexpr std::array<Check, 34> kChecks{check_policy_maps,
                                         check_earlier_tables,
                                         check_default_is_last,
                                         check_lmtp_maps,
@@ -27,6 +27,7 @@ constexpr std::array<Check, 33> kChecks{check_policy_maps,
                                         check_mailbox_transports,
                                         check_content_filter,
                                         check_proxy_filter,
+                                        check_actions,
                                         check_bcc,
                                         check_milter_hosts,
                                         check_queued_filters,

@@ -53,6 +53,7 @@ struct Questions {
   std::set<std::string> policy_tables;   ///< TLS policy tables that are asked before ours
   std::vector<std::string> keys;         ///< what do those answer for these?
   std::set<std::string> status_filters;  ///< what do they make of a 5xx to STARTTLS?
+  std::set<std::string> action_tables;   ///< access tables and header checks: what do they do?
   std::set<std::string> our_tables;      ///< does a lookup get an answer?
   std::set<SocketQuestion> sockets;      ///< does somebody listen?
   std::set<std::string> files;           ///< are they there, with something in them?
@@ -80,7 +81,9 @@ struct HostFacts {
   PolicyFile policy;
   std::map<std::string, std::string> settings;  ///< the table setting
   std::map<std::string, ResolvedRoute> routes;  ///< by address
+  std::set<std::string> unresolved;             ///< addresses whose route Postfix could not tell
   std::map<std::string, std::vector<TableEntry>> tables;
+  std::map<std::string, std::vector<std::string>> actions;  ///< results, by the table
   std::map<std::string, std::map<std::string, std::string>> policy_answers;  ///< table, key
   std::map<std::string, std::string> status_answers;  ///< by the filter; empty: none
   std::map<std::string, std::string> table_failures;  ///< our tables that do not answer, and why
@@ -95,6 +98,9 @@ constexpr std::string_view kStarttlsRefusal =
 
 /// The address whose route stands for all mail to the row `key`; empty for a next hop.
 std::string sample_address(std::string_view key);
+
+/// The results in the text of a regexp: or pcre: table, or a cidr: one, which postmap cannot list.
+std::vector<std::string> results_in(std::string_view text, bool is_cidr);
 
 /// `our_addresses` as in HostFacts.
 Questions questions(const PostfixConfig& config, const RuleStore& policy,

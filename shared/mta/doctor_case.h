@@ -122,7 +122,22 @@ std::string some_of(const std::vector<std::string>& names);
 Questions questions_of_policy(const PostfixConfig& config, const RuleStore& policy,
                               const std::string& queue_directory);
 
+/// A table whose results are actions (postfix: access(5), header_checks(5)).
+struct ActionTable {
+  std::string where, table;
+};
+std::vector<ActionTable> action_tables(const PostfixConfig& config);
+/// What follows the word `action` in such a result; empty: it is another one.
+std::string_view argument_of(std::string_view text, std::string_view action);
+
 using Findings = std::vector<Finding>;
+
+/// What doctor_copies.cc says of a blind copy, and of a FILTER action.
+void judge_copy(const Case& the, const std::string& place, const std::string& address,
+                Certainty certainty, Findings& found);
+void judge_filter_action(const Case& the, const std::string& place, std::string_view filter,
+                         Findings& found);
+
 using Check = void (*)(const Case&, Findings&);
 
 // The checks, by file.
@@ -142,6 +157,7 @@ void check_fallback_relay(const Case& the, Findings& found);      // doctor_rout
 void check_mailbox_transports(const Case& the, Findings& found);  // doctor_routes.cc
 void check_content_filter(const Case& the, Findings& found);      // doctor_copies.cc
 void check_proxy_filter(const Case& the, Findings& found);        // doctor_copies.cc
+void check_actions(const Case& the, Findings& found);             // doctor_actions.cc
 void check_bcc(const Case& the, Findings& found);                 // doctor_copies.cc
 void check_milter_hosts(const Case& the, Findings& found);        // doctor_copies.cc
 void check_queued_filters(const Case& the, Findings& found);      // doctor_copies.cc

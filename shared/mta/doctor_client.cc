@@ -22,21 +22,36 @@ bool has_names(const Case& the) {
   });
 }
 
-void check_connection_cache(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"smtp"}, "smtp_connection_cache_on_demand"))
+/// LMTP to another host is held to its rows, which name servers exactly.
+bool goes_elsewhere_by_lmtp(const Case& the) {
+  return std::any_of(the.facts.routes.begin(), the.facts.routes.end(), [&](const auto& route) {
+    const PostfixService* service = service_of_transport(the, route.second.transport);
+    return service != nullptr && service->program == "lmtp" && !stays_here(route.second.next_hop);
+  });
+}
+
+void check_cache_of(const Case& the, const std::string& client, bool is_used, Findings& found) {
+  const Severity severity = is_used ? Severity::Leak : Severity::Note;
+  const Certainty certainty = is_used ? Certainty::Certain : Certainty::Possible;
+  const std::string on_demand = client + "_connection_cache_on_demand";
+  for (const Place& place : places(the, {client}, on_demand))
     if (is_yes(place.value))
-      found.push_back({"connection-cache", Severity::Leak, Certainty::Certain,
-                       where(place, "smtp_connection_cache_on_demand"),
+      found.push_back({"connection-cache", severity, certainty, where(place, on_demand),
                        "While there is a backlog, an open clear session is used again without "
                        "asking forcetls, for minutes after a row was added.",
-                       set_command(the, place, "smtp_connection_cache_on_demand", "no")});
-  for (const Place& place : places(the, {"smtp"}, "smtp_connection_cache_destinations"))
+                       set_command(the, place, on_demand, "no")});
+  const std::string destinations = client + "_connection_cache_destinations";
+  for (const Place& place : places(the, {client}, destinations))
     if (!place.value.empty())
-      found.push_back({"connection-cache", Severity::Leak, Certainty::Certain,
-                       where(place, "smtp_connection_cache_destinations"),
+      found.push_back({"connection-cache", severity, certainty, where(place, destinations),
                        "Open clear sessions to these destinations are used again without asking "
                        "forcetls.",
-                       set_command(the, place, "smtp_connection_cache_destinations", "")});
+                       set_command(the, place, destinations, "")});
+}
+
+void check_connection_cache(const Case& the, Findings& found) {
+  check_cache_of(the, "smtp", true, found);
+  check_cache_of(the, "lmtp", goes_elsewhere_by_lmtp(the), found);
 }
 
 void check_session_cache(const Case& the, Findings& found) {

@@ -77,6 +77,8 @@ bool is_delivered_here(const Case& the, const std::string& address) {
   return !is_network_client(*service);
 }
 
+}  // namespace
+
 void judge_copy(const Case& the, const std::string& place, const std::string& address,
                 Certainty certainty, Findings& found) {
   if (address.empty() || address.find('@') == address.npos || is_delivered_here(the, address))
@@ -90,6 +92,18 @@ void judge_copy(const Case& the, const std::string& place, const std::string& ad
        fmt::format("Copies go to {}, which is not held to what forced mail demands.", domain->text),
        row_command(the, domain->text, *wanted)});
 }
+
+void judge_filter_action(const Case& the, const std::string& place, std::string_view filter,
+                         Findings& found) {
+  const auto weak = weak_filter(the, filter);
+  if (!weak) return;
+  found.push_back({"content-filter", Severity::Leak, Certainty::Likely, place,
+                   fmt::format("FILTER {} sends mail to {}, which has no row that is {}.", filter,
+                               weak->next_hop, to_text(weak->wanted->level)),
+                   row_command(the, weak->next_hop, *weak->wanted)});
+}
+
+namespace {
 
 void judge_copy_table(const Case& the, std::string_view parameter, const std::string& table,
                       Findings& found) {

@@ -46,6 +46,9 @@ bool is_used(const Case& the, const PostfixService& service) {
   for (const auto& [table, entries] : the.facts.tables)
     for (const TableEntry& entry : entries)
       if (names_it(entry.value)) return true;
+  for (const auto& [table, actions] : the.facts.actions)
+    for (const std::string& action : actions)
+      if (names_it(argument_of(action, "FILTER"))) return true;
   return std::any_of(the.facts.routes.begin(), the.facts.routes.end(),
                      [&](const auto& route) { return route.second.transport == service.name; });
 }
@@ -123,11 +126,30 @@ std::string with_rows_of_sites(const Case& the, const Place& place, const std::s
          " && " + command;
 }
 
+/// The settings that only the map `default` brings into force.
+void check_default_map(const Case& the, const Place& place, Findings& found) {
+  // setup gives a service that asked no table the rows alone.
+  if (place.service != nullptr || has_map(split_list(place.value), "default")) return;
+  for (const char* name : {"default_outbound", "unlisted_relay"}) {
+    const auto setting = the.facts.settings.find(name);
+    if (setting == the.facts.settings.end() || setting->second == "unset") continue;
+    found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain, where(place, kMaps),
+                     fmt::format("Postfix does not ask the map default, so the setting {} = {} has "
+                                 "no effect.",
+                                 name, setting->second),
+                     set_command(the, place, kMaps, with_our_maps(place.text))});
+    return;
+  }
+}
+
 }  // namespace
 
 void check_policy_maps(const Case& the, Findings& found) {
   for (const Place& place : places(the, {"smtp"}, kMaps)) {
-    if (has_map(split_list(place.value), "tls")) continue;
+    if (has_map(split_list(place.value), "tls")) {
+      check_default_map(the, place, found);
+      continue;
+    }
     if (place.service == nullptr) {
       found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain,
                        where(place, kMaps),

@@ -81,6 +81,15 @@ void check_skipped_milters(const Case& the, Findings& found) {
                          : "Mail that comes in here is not shown to the milter.",
                      set_command(the, place, kName, list)});
   }
+  constexpr std::string_view kMaps = "smtpd_milter_maps";
+  for (const Place& place : places(the, {"smtpd"}, kMaps)) {
+    const bool is_inner = place.service != nullptr && is_loopback_listener(the, *place.service);
+    if (place.value.empty() || is_inner) continue;
+    found.push_back({"milter-skipped", Severity::Note, Certainty::Possible, where(place, kMaps),
+                     "Clients that this table names have other milters, or none: their mail is "
+                     "held by the delivery layer alone.",
+                     set_command(the, place, kMaps, "")});
+  }
 }
 
 }  // namespace forcetls::doctor

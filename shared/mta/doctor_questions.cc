@@ -46,6 +46,8 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
                            "sender_dependent_default_transport_maps", "sender_bcc_maps",
                            "recipient_bcc_maps", "smtp_tls_per_site"})
     for (const std::string& table : config.list(name)) asked.tables.insert(table);
+  for (ActionTable& table : action_tables(config))
+    asked.action_tables.insert(std::move(table.table));
   for (const PostfixService* service : config.services_of("smtp")) {
     for (const std::string& filter : config.list(*service, "smtp_delivery_status_filter"))
       asked.status_filters.insert(filter);

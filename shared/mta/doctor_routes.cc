@@ -181,15 +181,55 @@ void judge_sender_table(const Case& the, std::string_view parameter, const std::
   }
 }
 
+/// The relays that take over what cannot be delivered, of one client.
+void check_fallbacks(const Case& the, std::string_view program, std::string_view name,
+                     Findings& found) {
+  for (const Place& place : places(the, {program}, name))
+    for (const std::string& relay : split_list(place.value)) {
+      if (stays_here(relay)) continue;
+      const Requirement* wanted = unmet(the, relay, the.needs);
+      if (wanted == nullptr) continue;
+      Finding finding = weak_hop(the, "fallback-relay", where(place, name), relay, *wanted);
+      finding.what =
+          "What a partner cannot take as required is handed to this relay. " + finding.what;
+      found.push_back(std::move(finding));
+    }
+}
+
+/// Routes that were asked for and not told: what they may hide is not known.
+void tell_of_unknown(const Case& the, const std::vector<std::string>& unknown, Findings& found) {
+  if (unknown.empty()) return;
+  if (!the.facts.is_running)
+    found.push_back({"route-next-hop", Severity::Note, Certainty::Possible,
+                     "main.cf: transport_maps",
+                     fmt::format("Postfix does not run, so where mail for {} goes has been judged "
+                                 "by main.cf alone.",
+                                 some_of(unknown)),
+                     "postfix start"});
+  else
+    found.push_back({"route-next-hop", Severity::Warning, Certainty::Possible,
+                     "main.cf: transport_maps",
+                     fmt::format("Postfix cannot tell now where mail for {} goes, since one of its "
+                                 "tables does not answer: mail waits, and the routes have not been "
+                                 "examined.",
+                                 some_of(unknown)),
+                     "journalctl -t postfix/trivial-rewrite -n 20"});
+}
+
 }  // namespace
 
 void check_routes(const Case& the, Findings& found) {
   Detours detours;
+  std::vector<std::string> unknown;
   for (const ForcedRow& row : the.forced) {
     const std::string address = sample_address(row.key);
     const auto route = the.facts.routes.find(address);
-    if (route != the.facts.routes.end()) judge_route(the, row, address, route->second, detours);
+    if (route != the.facts.routes.end())
+      judge_route(the, row, address, route->second, detours);
+    else if (the.facts.unresolved.contains(address) || (!the.facts.is_running && !address.empty()))
+      unknown.push_back(row.key);
   }
+  tell_of_unknown(the, unknown, found);
   for (const auto& [next_hop, detour] : detours.next_hops) {
     Finding finding =
         weak_hop(the, "route-next-hop", origin_of(the, next_hop), next_hop, detour.wanted);
@@ -242,17 +282,8 @@ void check_sender_routes(const Case& the, Findings& found) {
 }
 
 void check_fallback_relay(const Case& the, Findings& found) {
-  constexpr std::string_view kName = "smtp_fallback_relay";
-  for (const Place& place : places(the, {"smtp"}, kName))
-    for (const std::string& relay : split_list(place.value)) {
-      if (stays_here(relay)) continue;
-      const Requirement* wanted = unmet(the, relay, the.needs);
-      if (wanted == nullptr) continue;
-      Finding finding = weak_hop(the, "fallback-relay", where(place, kName), relay, *wanted);
-      finding.what =
-          "What a partner cannot take as required is handed to this relay. " + finding.what;
-      found.push_back(std::move(finding));
-    }
+  check_fallbacks(the, "smtp", "smtp_fallback_relay", found);
+  check_fallbacks(the, "lmtp", "lmtp_fallback_relay", found);
 }
 
 void check_mailbox_transports(const Case& the, Findings& found) {

@@ -91,8 +91,14 @@ class Expansion {
 
  private:
   std::string of_name(std::string_view name, int depth) const {
-    const auto raw = depth < kDeepest ? raw_value_(name) : std::nullopt;
-    return raw ? of_text(*raw, depth + 1) : std::string();
+    // A value that names itself several times would otherwise grow by that much at each level.
+    const bool names_itself = std::find(open_.begin(), open_.end(), name) != open_.end();
+    const auto raw = names_itself || depth >= kDeepest ? std::nullopt : raw_value_(name);
+    if (!raw) return {};
+    open_.push_back(name);
+    std::string value = of_text(*raw, depth + 1);
+    open_.pop_back();
+    return value;
   }
 
   /// Takes what begins with '$' off the front of `text`.
@@ -154,6 +160,7 @@ class Expansion {
   }
 
   const ParameterLookup& raw_value_;
+  mutable std::vector<std::string_view> open_{};  ///< the names being expanded
 };
 
 }  // namespace

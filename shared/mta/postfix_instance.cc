@@ -44,6 +44,18 @@ std::string complaint_in(std::string_view printed) {
   return found;
 }
 
+/// True if a Postfix tool said no more than warnings: of a parameter that main.cf sets twice, every
+/// tool says so each time. What keeps postmap from an answer is fatal to it (postfix: postmap.c).
+bool only_warned(std::string_view printed) {
+  while (!printed.empty()) {
+    const auto end = std::min(printed.find('\n'), printed.size());
+    const std::string_view line = printed.substr(0, end);
+    printed.remove_prefix(std::min(end + 1, printed.size()));
+    if (!line.empty() && line.find(": warning: ") == line.npos) return false;
+  }
+  return true;
+}
+
 /// Lines of "key<TAB>value".
 std::vector<TableEntry> entries_in(std::string_view lines) {
   std::vector<TableEntry> entries;
@@ -105,10 +117,18 @@ Result<ResolvedRoute> route_in(const Attributes& reply, std::string_view address
   return route;
 }
 
+/// A relative path would mean another directory to the tools that run in the queue directory.
+std::string absolute_directory(const std::string& path) {
+  if (path.empty()) return path;
+  std::string whole = std::filesystem::absolute(path).lexically_normal().string();
+  if (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();
+  return whole;
+}
+
 }  // namespace
 
-Result<PostfixInstance> PostfixInstance::open(std::string config_dir) {
-  PostfixInstance instance(std::move(config_dir));
+Result<PostfixInstance> PostfixInstance::open(const std::string& config_dir) {
+  PostfixInstance instance(absolute_directory(config_dir));
   if (instance.config_directory_.empty()) {
     const auto asked = run_command({"postconf", "-h", "config_directory"}, {});
     if (!asked && asked.error().code == ErrorCode::NotFound)
@@ -157,8 +177,7 @@ Result<std::optional<std::string>> PostfixInstance::query(const std::string& tab
                                  {.directory = queue_directory_, .deadline = kToolDeadline});
   if (!asked) return fail(asked.error());
   if (asked->status == 0) return std::string(without_blanks(asked->out));
-  // Warnings do not spoil an answer of "not found"; an error is said on standard error.
-  if (asked->status == 1 && asked->err.empty()) return std::nullopt;
+  if (asked->status == 1 && only_warned(asked->err)) return std::nullopt;
   return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
 }
 
@@ -170,7 +189,7 @@ Result<std::map<std::string, std::string>> PostfixInstance::query_all(
       run_command({"postmap", "-c", config_directory_, "-q", "-", table},
                   {.input = input, .directory = queue_directory_, .deadline = kToolDeadline});
   if (!asked) return fail(asked.error());
-  if (asked->status != 0 && !asked->err.empty())
+  if (asked->status != 0 && !only_warned(asked->err))
     return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
   std::map<std::string, std::string> answers;
   for (TableEntry& entry : entries_in(asked->out))

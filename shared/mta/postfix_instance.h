@@ -27,9 +27,10 @@ struct TableEntry {
 
 class PostfixInstance {
  public:
-  /// The instance whose main.cf lies in `config_dir`; empty: the one that postconf names. Errors:
+  /// The instance whose main.cf lies in `config_dir` (relative to the working directory, or not);
+  /// empty: the one that postconf names. Errors:
   /// NotFound: no Postfix, or no main.cf there. Malformed: main.cf is broken. Busy, System.
-  static Result<PostfixInstance> open(std::string config_dir);
+  static Result<PostfixInstance> open(const std::string& config_dir);
 
   const std::string& config_directory() const { return config_directory_; }
   const std::string& queue_directory() const { return queue_directory_; }

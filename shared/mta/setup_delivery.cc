@@ -59,6 +59,16 @@ std::string level_of_old_parameters(const SetupDraft& draft, Place place) {
   return is_yes(draft.value(place, "smtp_use_tls")) ? "may" : "";
 }
 
+/// The level that a service must be given, so that main.cf's new one does not reach it; empty:
+/// none.
+std::string level_to_keep(const SetupDraft& draft, Place place) {
+  const std::string level = level_of_old_parameters(draft, place);
+  const bool says_no =
+      place->options.contains("smtp_use_tls") || place->options.contains("smtp_enforce_tls");
+  return level.empty() && says_no && !place->options.contains("smtp_tls_security_level") ? "none"
+                                                                                         : level;
+}
+
 void use_tls_where_offered(SetupDraft& draft) {
   constexpr std::string_view kLevel = "smtp_tls_security_level";
   // Read before main.cf gets a level: an explicit one makes the old parameters void.
@@ -66,7 +76,7 @@ void use_tls_where_offered(SetupDraft& draft) {
   for (const Place place :
        draft.places({"smtp_enforce_tls", "smtp_use_tls", "smtp_tls_enforce_peername", kLevel}))
     if (place != nullptr && draft.value(place, kLevel).empty() && place->program == "smtp")
-      kept.emplace_back(place, level_of_old_parameters(draft, place));
+      kept.emplace_back(place, level_to_keep(draft, place));
   const std::string now = draft.value(nullptr, kLevel);
   std::string wanted = now.empty() ? level_of_old_parameters(draft, nullptr) : now;
   if (wanted.empty() || wanted == "none") wanted = "may";
@@ -159,6 +169,17 @@ void look_up_tlsa(SetupDraft& draft) {
   }
 }
 
+void limit_bounces(SetupDraft& draft) {
+  constexpr std::string_view kLimit = "bounce_size_limit";
+  if (!draft.facts().bounce_bodies)
+    draft.want(kLimit, is_headers_only, "1",
+               "a bounce would carry the text back in clear: headers only (--bounce-bodies keeps "
+               "it)");
+  else if (!draft.config().is_set(kLimit))
+    draft.change(nullptr, kLimit, draft.value(nullptr, kLimit),
+                 "as before, but written down: bounces may carry the text (--bounce-bodies)");
+}
+
 }  // namespace
 
 void plan_delivery(SetupDraft& draft) {
@@ -181,10 +202,7 @@ void plan_delivery(SetupDraft& draft) {
                "a header TLS-Required: no would switch the policy off for its message");
   draft.want("delay_warning_time", is_positive, "1h",
              "what waits is told to its sender, instead of after five days");
-  if (!draft.facts().bounce_bodies)
-    draft.want("bounce_size_limit", is_headers_only, "1",
-               "a bounce would carry the text back in clear: headers only (--bounce-bodies keeps "
-               "them)");
+  limit_bounces(draft);
 }
 
 }  // namespace forcetls

@@ -93,7 +93,10 @@ std::vector<std::string> domains_of(const SetupDraft& draft, std::string_view pa
     }
     const auto table = draft.facts().tables.find(element);
     if (table == draft.facts().tables.end()) continue;
-    for (const auto& [key, value] : table->second) add_domain(domains, key);
+    // virtual_alias_domains is virtual_alias_maps by default, which has bare users (root, abuse)
+    // too.
+    for (const auto& [key, value] : table->second)
+      if (key.find('.') != key.npos) add_domain(domains, key);
   }
   return domains;
 }

@@ -144,6 +144,46 @@ def test_a_queued_message_that_remembers_a_filter_is_found(lab: Lab, bolted: For
     lab.postfix.log.wait_for_line(rf"postsuper\[\d+\]: {submission.queue_id}: requeued", 0)
 
 
+def test_a_transport_table_that_does_not_answer_is_told(lab: Lab, bolted: Forcetls):
+    lab.postfix.set(transport_maps="socketmap:inet:127.0.0.1:9:nobody")
+    lab.postfix.reload()
+    status, findings = bolted.doctor()
+    assert status == WARNING and _ids(findings, "leak", "warning") == {"route-next-hop"}, findings
+
+
+def test_filters_in_tables_of_actions_are_found(lab: Lab, bolted: Forcetls):
+    checks = lab.postfix.etc / "checks"
+    checks.write_text("/^subject: .*slow/\n  FILTER smtp:[filter.example]:10025\n", encoding="ascii")
+    lab.postfix.set(header_checks=f"regexp:{checks}",
+                    smtpd_client_restrictions="check_client_access inline:{{10.0.0.1=FILTER smtp:[other.example]}}")
+    lab.postfix.reload()
+    status, findings = bolted.doctor()
+    checks.unlink()
+    assert status == LEAK
+    assert {finding["where"] for finding in findings if finding["id"] == "content-filter"} == {
+        f"main.cf: header_checks: regexp:{checks}",
+        "main.cf: smtpd_client_restrictions: inline:{{10.0.0.1=FILTER smtp:[other.example]}}"}, findings
+
+
+def test_a_command_for_a_list_with_blanks_closes_what_it_says(lab: Lab, bolted: Forcetls):
+    ours = "{ unix:forcetls/milter.sock, default_action=tempfail }"
+    lab.postfix.set_service("587 inet n - y - - smtpd -o smtpd_tls_security_level=encrypt "
+                            f"-o {{ smtpd_milters = {ours}, {{ inet:192.0.2.8:1, connect_timeout=1s }} }}")
+    lab.postfix.reload()
+    status, findings = bolted.doctor()
+    assert status == LEAK and findings[0]["id"] == "milter-elsewhere", findings
+    _run_fix(lab, findings[0]["fix"])
+    status, findings = bolted.doctor()
+    assert status == NOTHING, findings
+
+
+def test_a_relative_directory_is_the_same_instance(lab: Lab, bolted: Forcetls):
+    result = subprocess.run([str(bolted.program("forcetls")), "doctor", "--json", "--policy-db", str(bolted.policy_db),
+                             "--config-dir", "."], cwd=lab.postfix.etc, capture_output=True, text=True, check=False)
+    assert result.returncode == NOTHING, result.stdout + result.stderr
+    assert json.loads(result.stdout)["config_directory"] == str(lab.postfix.etc)
+
+
 def test_a_dead_policyd_is_found(lab: Lab, bolted: Forcetls):
     del lab
     bolted.policyd.stop()

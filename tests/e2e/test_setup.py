@@ -394,6 +394,36 @@ def test_what_main_cf_demands_is_a_floor_of_every_answer(site: Site):
     site.forcetls.wait_for_answer("tls", "floor.example", "OK verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ")
 
 
+def test_a_parameter_that_main_cf_sets_twice_does_not_stand_in_the_way(site: Site):
+    """Every tool of Postfix warns of it each time, on standard error."""
+    site.append("biff = no\nbiff = no\nsmtpd_milters = inet:127.0.0.1:8891\nsmtpd_milters =\n", "")
+    before = site.state()
+    applied = site.forcetls.setup("--apply")
+    assert applied.returncode == 0, applied.stderr
+    assert "nothing to change" in site.forcetls.setup("--apply").stdout
+    status, findings = site.forcetls.doctor()
+    assert status == 0, findings
+    assert site.forcetls.setup("--undo").returncode == 0
+    assert site.state() == before
+
+
+def test_a_table_of_the_same_name_comes_back(site: Site):
+    """From an earlier version, installed by hand: without it, main.cf would name a table that is not there."""
+    (site.etc / TABLE).write_text("/^5.9.9/ 4.0.0\n", encoding="ascii")
+    site.append(f"smtp_delivery_status_filter = regexp:$config_directory/{TABLE}\n", "")
+    before = site.state()
+    assert site.forcetls.setup("--apply").returncode == 0
+    assert site.state()[TABLE] != before[TABLE]
+    assert site.forcetls.setup("--undo").returncode == 0
+    assert site.state() == before
+
+
+def test_bounces_with_bodies_are_written_down_so_that_the_doctor_knows(site: Site):
+    assert site.forcetls.setup("--apply", "--bounce-bodies").returncode == 0
+    status, findings = site.forcetls.doctor()
+    assert status == 0, findings
+
+
 def test_own_domains_and_transports_are_filled_unless_a_person_has(site: Site):
     site.append("virtual_alias_domains = virtual.example\n", "tls-only unix - - y - - smtp\n")
     assert site.forcetls.setup("--apply").returncode == 0

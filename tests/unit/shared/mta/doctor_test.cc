@@ -75,6 +75,16 @@ TEST_CASE("doctor: policy maps", "[doctor]") {
       {"by inet",
        [](Bench& b) { b.set("smtp_tls_policy_maps", "socketmap:inet:127.0.0.1:9:tls"); },
        {}},
+      {"without the map default, which nothing needs",
+       [&](Bench& b) {
+         b.set("smtp_tls_policy_maps", ours).facts.settings["unlisted_relay"] = "unset";
+       },
+       {}},
+      {"without the map default, which a setting needs",
+       [&](Bench& b) {
+         b.set("smtp_tls_policy_maps", ours).facts.settings["unlisted_relay"] = "encrypt";
+       },
+       {"leak certain policy-map-missing @ main.cf: smtp_tls_policy_maps"}},
       {"by a $name",
        [&](Bench& b) { b.set("smtp_tls_policy_maps", "$mine").set("mine", ours); },
        {}},
@@ -160,6 +170,12 @@ TEST_CASE("doctor: routes", "[doctor]") {
       {"relayhost, Postfix not running",
        [](Bench& b) { b.set("relayhost", "[relay.example]").facts.routes.clear(); },
        {"leak likely route-next-hop @ main.cf: relayhost"}},
+      {"routes that Postfix cannot tell",
+       [&](Bench& b) {
+         b.facts.routes.clear();
+         b.facts.unresolved.insert(address);
+       },
+       {"warning possible route-next-hop @ main.cf: transport_maps"}},
       {"transport map",
        [&](Bench& b) { b.route(address, "smtp", "[gate.example]"); },
        {"leak certain route-next-hop @ main.cf: transport_maps"}},
@@ -220,6 +236,9 @@ TEST_CASE("doctor: routes", "[doctor]") {
       {"fallback of one service",
        [](Bench& b) { b.option("relay/unix", "smtp_fallback_relay", "[fall.example]"); },
        {"leak certain fallback-relay @ master.cf: relay/unix: -o smtp_fallback_relay"}},
+      {"fallback of LMTP",
+       [](Bench& b) { b.set("lmtp_fallback_relay", "[fall.example]"); },
+       {"leak certain fallback-relay @ main.cf: lmtp_fallback_relay"}},
       {"sender's relay",
        [](Bench& b) {
          b.set("sender_dependent_relayhost_maps", "hash:/s");
@@ -297,6 +316,32 @@ TEST_CASE("doctor: copies", "[doctor]") {
                "unix:forcetls/milter.sock, inet:localhost:8891, { inet:127.0.0.1:11332 }");
        },
        {}},
+      {"FILTER in an access table",
+       [](Bench& b) {
+         b.set("smtpd_sender_restrictions", "check_sender_access hash:/a, permit");
+         b.facts.actions["hash:/a"] = {"OK", "filter smtp:[f.example]:26",
+                                       "FILTER smtp:[127.0.0.1]:26"};
+       },
+       {"leak likely content-filter @ main.cf: smtpd_sender_restrictions: hash:/a"}},
+      {"FILTER in a listener's class of restrictions",
+       [](Bench& b) {
+         b.set("smtpd_restriction_classes", "mine").set("mine", "check_client_access cidr:/a");
+         b.facts.actions["cidr:/a"] = {"FILTER smtp:f.example"};
+       },
+       {"leak likely content-filter @ main.cf: mine: cidr:/a"}},
+      {"FILTER and BCC in header checks",
+       [](Bench& b) {
+         b.set("header_checks", "regexp:/h");
+         b.facts.actions["regexp:/h"] = {"FILTER smtp:[f.example]", "BCC all@archive.example"};
+       },
+       {"leak likely content-filter @ main.cf: header_checks: regexp:/h",
+        "leak likely bcc-copy @ main.cf: header_checks: regexp:/h"}},
+      {"FILTER that keeps the recipient's domain, and one with a row",
+       [](Bench& b) {
+         b.set("header_checks", "regexp:/h");
+         b.facts.actions["regexp:/h"] = {"FILTER smtp:", "FILTER smtp:bank.example"};
+       },
+       {}},
       {"queued filter",
        [](Bench& b) {
          b.facts.queued_filters = {{"ABC", "smtp:[f.example]"}};
@@ -322,6 +367,16 @@ TEST_CASE("doctor: what the client remembers and makes of failures", "[doctor]")
       {"cache for a destination",
        [](Bench& b) { b.set("smtp_connection_cache_destinations", "bank.example"); },
        {"leak certain connection-cache @ main.cf: smtp_connection_cache_destinations"}},
+      {"connection cache of LMTP, which goes nowhere",
+       [](Bench& b) { b.set("lmtp_connection_cache_on_demand", "yes"); },
+       {}},
+      {"connection cache of LMTP to another host",
+       [](Bench& b) {
+         b.set("lmtp_connection_cache_on_demand", "yes");
+         b.route("postmaster@bank.example", "lmtp", "inet:store.example:24");
+         b.row({.key = "store.example:24", .outbound = Level::Secure});
+       },
+       {"leak certain connection-cache @ main.cf: lmtp_connection_cache_on_demand"}},
       {"session cache of lmtp",
        [](Bench& b) { b.set("lmtp_tls_session_cache_database", "btree:/x"); },
        {"leak certain session-cache @ main.cf: lmtp_tls_session_cache_database"}},
@@ -669,6 +724,13 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
        },
        "sqlite3 /p.db \"INSERT INTO domain_policy(domain, outbound) VALUES ('a.example', "
        "'verify'), ('b.example', 'encrypt')\" && postconf -X smtp_tls_per_site && postfix reload"},
+      {"a listener's list with blanks inside its elements",
+       [](Bench& b) {
+         b.option("smtp/inet", "smtpd_milters",
+                  "inet:192.0.2.8:1, { unix:forcetls/milter.sock, default_action=tempfail }");
+       },
+       "postconf -F 'smtp/inet/command=smtpd -o { smtpd_milters = "
+       "{ unix:forcetls/milter.sock, default_action=tempfail } }' && postfix reload"},
   };
   for (const auto& row : rows) {
     INFO(row.what);
@@ -677,6 +739,18 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
     row.make(bench);
     CHECK(bench.findings().front().fix == row.want);
   }
+}
+
+TEST_CASE("doctor: results of tables that cannot be listed", "[doctor]") {
+  using Results = std::vector<std::string>;
+  constexpr const char* kRegexp =
+      "# a comment\n/^to: .*@a\\/b/i   FILTER smtp:[f.example]\n!/x/ DUNNO\nif /^s/\n"
+      "|^from|\n   BCC all@archive.example\nendif\n/no result/\n/open";
+  CHECK(doctor::results_in(kRegexp, false) ==
+        Results{"FILTER smtp:[f.example]", "DUNNO", "BCC all@archive.example"});
+  CHECK(doctor::results_in("192.0.2.0/24\tFILTER smtp:x\n10.0.0.1", true) ==
+        Results{"FILTER smtp:x"});
+  CHECK(doctor::results_in("", false).empty());
 }
 
 TEST_CASE("doctor: questions name what the checks need", "[doctor]") {

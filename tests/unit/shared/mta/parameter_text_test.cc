@@ -65,7 +65,10 @@ TEST_CASE("expand: as postconf(5) says", "[mta][postconf]") {
 }
 
 TEST_CASE("expand: a value that names itself comes to an end", "[mta][postconf]") {
-  CHECK_THAT(expanded("$names_itself"), StartsWith("aaa"));
+  CHECK(expanded("$names_itself") == "a");
+  // Each level would double it: a million times at the deepest.
+  const auto doubling = [](std::string_view) { return std::string_view("b$x$x"); };
+  CHECK(expand("$x", doubling) == "b");
 }
 
 TEST_CASE("split_list: commas and blanks separate, braces keep together", "[mta][postconf]") {

@@ -298,6 +298,13 @@ TEST_CASE("plan_setup: services with options of their own", "[mta][setup]") {
            .option("strict/unix", "smtp_enforce_tls", "yes"),
        {"main.cf: smtp_tls_security_level = may",
         "master.cf: strict/unix: -o smtp_tls_security_level = verify"}},
+      {"a service that says no to TLS by the old parameter keeps to it",
+       debian12()
+           .unset("smtp_tls_security_level")
+           .service("plain unix y smtp")
+           .option("plain/unix", "smtp_use_tls", "no"),
+       {"main.cf: smtp_tls_security_level = may",
+        "master.cf: plain/unix: -o smtp_tls_security_level = none"}},
       {"a submission service that enforces by the old parameter",
        with_submission()
            .unset("smtpd_tls_security_level")
@@ -359,8 +366,15 @@ TEST_CASE("plan_setup: rows that need signed DNS", "[mta][setup]") {
 TEST_CASE("plan_setup: the administrator's word on bounces", "[mta][setup]") {
   SetupFacts facts = first_facts();
   facts.bounce_bodies = true;
-  for (const ParameterChange& change : plan_setup(debian12().config(), facts).parameters)
-    CHECK(change.name != "bounce_size_limit");
+  const auto limit_for = [&](const Site& site) {
+    check_idempotent(site, facts);
+    for (const ParameterChange& change : plan_setup(site.config(), facts).parameters)
+      if (change.name == "bounce_size_limit") return change.where() + " = " + change.value;
+    return std::string("left alone");
+  };
+  // Written into main.cf, so that the doctor can tell it from what nobody has thought of.
+  CHECK(limit_for(debian12()) == "main.cf: bounce_size_limit = 50000");
+  CHECK(limit_for(debian12().main("bounce_size_limit", "9000")) == "left alone");
 }
 
 TEST_CASE("plan_setup: what cannot be done is refused in one line", "[mta][setup]") {

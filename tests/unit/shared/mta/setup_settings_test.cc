@@ -113,6 +113,7 @@ TEST_CASE("plan_setup: the transports that ask, unless a person has named them",
 TEST_CASE("plan_setup: own domains, as far as they can be listed", "[mta][setup]") {
   SetupFacts facts = first_facts();
   facts.tables["hash:/v"] = {{"virtual.example", "x"},
+                             {"root", "x@virtual.example"},
                              {"u@virtual.example", "bob"},
                              {"@third.example", "bob"},
                              {"VIRTUAL2.example", "x"}};
