@@ -1,5 +1,7 @@
 """What `cmake --install` puts where: the README's way to install without a package."""
 
+import re
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -32,3 +34,18 @@ def test_nothing_but_what_belongs_there_is_installed(prefix: Path):
     installed = {str(file.relative_to(prefix)) for file in prefix.rglob("*") if file.is_file()}
     strays = {name for name in installed if not name.startswith(("bin/", "sbin/", "share/forcetls/", "share/man/"))}
     assert not strays and len(installed) > 3
+
+
+def test_the_manual_of_the_policy_names_every_table_view_column_and_setting(prefix: Path, tmp_path: Path):
+    subprocess.run([prefix / "bin/forcetls", "init", "--policy-db", tmp_path / "policy.db"], check=True, capture_output=True)
+    manual = (prefix / "share/man/man5/forcetls-policy.5").read_text("utf-8")
+    database = sqlite3.connect(tmp_path / "policy.db")
+    names = {name for (name,) in database.execute(
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '%\\_rule' ESCAPE '\\'"
+        " AND name NOT LIKE 'sqlite%'")}
+    names |= {column for (column,) in database.execute(
+        "SELECT c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+        " WHERE t.name IN ('domain_policy', 'suspension', 'setting', 'policy_change')")}
+    names |= {name for (name,) in database.execute("SELECT name FROM setting")}
+    assert not {name for name in names if not re.search(rf"\b{name}\b", manual)}
+    assert {"domain_policy", "on_failure", "tls_required_header", "effective_policy"} <= names
