@@ -18,7 +18,8 @@ namespace forcetls {
 /// OK TEMP+VERIFY:128+CN:NAME     and a valid one, whose subject CN is NAME.
 /// TEMP why                       the requirement has no exact form there: mail waits.
 ///
-/// What Sendmail checks may be stricter than what was asked for, never weaker.
+/// Sendmail compares the subject CN and looks at no other name of the certificate: mail to partners
+/// whose MX host is only among those waits.
 void append_sendmail_answer(std::string& text, const std::optional<Requirement>& requirement);
 
 /// True for what can stand behind the @ of an address: a name or an address literal. A row for
