@@ -202,6 +202,23 @@ def test_a_forged_alias_does_not_lead_mail_to_another_domains_row(
     lab.assert_never_in_clear(message.token)
 
 
+@pytest.mark.parametrize("spelling", [
+    "u@{domain}.", "u@{upper}", "{domain}!u", "u%{domain}", "<@elsewhere.example:u@{domain}>", '"a b"@{domain}',
+    '"u@elsewhere.example"@{domain}', '"<NONE>"@{domain}', "u@{domain}(NONE)", "a/b@{domain}", "u@{domain}.uucp",
+    "u@[{address}]"])
+def test_no_spelling_of_a_recipient_goes_round_the_row(
+        lab: Lab, forcetls: Forcetls, sendmail: Sendmail, spelling: str):
+    partner = _with_row(lab, forcetls, "clear", "encrypt", {})
+    address = partner.server.address
+    forcetls.add_row(f"[{address}]", "encrypt")
+    recipient = spelling.format(domain=partner.domain, upper=partner.domain.upper(), address=address)
+    message = compose()
+    sendmail.send(message, recipient)
+    assert re.search(NO_TLS, sendmail.waiting(recipient))
+    assert not partner.messages
+    lab.assert_never_in_clear(message.token)
+
+
 @pytest.mark.parametrize("fault", ["killed", "hanging"])
 def test_while_policyd_does_not_answer_all_mail_waits_and_then_flows(
         lab: Lab, forcetls: Forcetls, sendmail: Sendmail, fault: str):
