@@ -14,6 +14,7 @@ from lab.lab import Lab
 from lab.message import Message, compose
 from lab.sendmail import Sendmail
 from lab.site_services import FaultyMap
+from rows import add_row
 
 NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
 HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
@@ -260,6 +261,16 @@ def test_with_a_policy_that_cannot_be_read_all_mail_waits_and_then_flows(
     forcetls.wait_for_answer("sendmail", partner.domain, "OK TEMP+ENCR:128", 20)
     said = sendmail.retry()
     assert _fate(sendmail, partner, message, said) == "TLSv1.3"
+
+
+def test_the_milter_keeps_the_inbound_rule_and_mail_waits_while_it_is_down(lab: Lab, forcetls: Forcetls):
+    milter = f"INPUT_MAIL_FILTER(`forcetls', `S={forcetls.milter_address}, F=T, T=S:4m;R:4m;E:10m')dnl"
+    sendmail = _start(lab, forcetls.map_address, milter)
+    partner, free = add_row(lab, forcetls, "good", inbound="encrypt"), lab.partners.add("good")
+    session = ["EHLO client.example", f"MAIL FROM:<a@{partner.domain}>", f"MAIL FROM:<a@{free.domain}>"]
+    assert [reply[:9] for reply in sendmail.speak(*session)[1:]] == ["451 4.7.4", "250 2.1.0"]
+    forcetls.milter.kill()
+    assert [reply[:3] for reply in sendmail.speak(*session)[1:]] == ["451", "451"]
 
 
 @pytest.mark.parametrize("answer", [

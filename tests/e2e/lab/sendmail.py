@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TextIO
 
 from .message import Message
 
@@ -125,6 +126,18 @@ class Sendmail:
         result = self._run("-i", "-odi", "-oem", "-f", sender, *recipients, data=message.data)
         return (result.stdout + result.stderr).decode("utf-8", "replace")
 
+    def speak(self, *commands: str) -> list[str]:
+        """An SMTP session over pipes, with its input milters: the last line of each reply, without the greeting."""
+        command = [str(self._program), "-C", str(self.etc / "sendmail.cf"), "-bs"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self.etc, text=True,
+                              env=self._environment()) as session:
+            replies = [_last_line_of_reply(session.stdout)]
+            for line in (*commands, "QUIT"):
+                session.stdin.write(line + "\r\n")
+                session.stdin.flush()
+                replies.append(_last_line_of_reply(session.stdout))
+        return replies[1:-1]
+
     def retry(self) -> str:
         """Tries everything in the queue once more."""
         result = self._run("-q", "-v")
@@ -142,3 +155,10 @@ class Sendmail:
         """Forgets all waiting mail."""
         for file in self.queue_directory.iterdir():
             file.unlink()
+
+
+def _last_line_of_reply(stream: TextIO) -> str:
+    for line in stream:
+        if line[3:4] != "-":
+            return line.rstrip()
+    return ""
