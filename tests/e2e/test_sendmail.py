@@ -139,9 +139,12 @@ def test_mail_waits_where_the_partner_cannot_do_what_the_row_demands(
 def test_a_row_that_sendmail_cannot_keep_holds_mail_even_for_a_good_partner(
         lab: Lab, forcetls: Forcetls, sendmail: Sendmail, outbound: str, columns: dict[str, str]):
     partner = _with_row(lab, forcetls, "good", outbound, columns)
-    assert forcetls.lookup("sendmail", partner.domain).startswith("TEMP Sendmail cannot keep ")
-    assert re.search(NO_ANSWER, _attempt(lab, sendmail, partner)[1])
-    assert not partner.messages
+    try:
+        assert forcetls.lookup("sendmail", partner.domain).startswith("TEMP Sendmail cannot keep ")
+        assert re.search(NO_ANSWER, _attempt(lab, sendmail, partner)[1])
+        assert not partner.messages
+    finally:  # Rows at a DANE level would change what setup wants for Postfix in later tests.
+        forcetls.set_policy(f"DELETE FROM domain_policy WHERE domain = '{partner.domain}'")
 
 
 @pytest.mark.parametrize("kind, want", [("clear", "CLEAR"), ("refused-454", "CLEAR"), ("good", "TLSv1.3")])
