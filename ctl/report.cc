@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "shared/mta/postfix_policy.h"
+#include "shared/mta/sendmail_policy.h"
 
 namespace forcetls {
 namespace {
@@ -22,15 +23,11 @@ bool needs_no_key(const Error& error, const RuleStore& store) {
   return error.code == ErrorCode::Unconvertible && demands_nothing(store);
 }
 
-void take_rule(Report& report, const Finding& finding, const Floor& floor) {
+void take_rule(Report& report, const Finding& finding) {
   const Rule& rule = *finding.rule;
-  const Requirement requirement = outbound_requirement(rule, finding.cap, floor);
   report.row = rule.key;
   report.written = rule.outbound.level;
   report.cap = finding.cap;
-  report.level = requirement.level;
-  report.map = "tls";
-  report.postfix = to_postfix_policy(requirement);
   report.inbound = inbound_requirement(rule, finding.cap).level;
   report.on_failure = rule.on_failure;
 }
@@ -97,20 +94,24 @@ Result<Report> make_report(const RuleStore& store, const std::string& asked, Tim
   report.asked = asked;
   const auto key = key_asked_for(asked);
   if (!key && !needs_no_key(key.error(), store)) return fail(key.error());
-  if (!key) return report;
+  if (!key) {
+    append_sendmail_answer(report.sendmail, std::nullopt);
+    return report;
+  }
   report.key = key->text;
   const Finding finding = find_policy(store, *key, now);
   if (finding.tested) {
     report.test_row = finding.tested->key;
     report.test_level = finding.tested->outbound.level;
   }
-  if (finding.rule) {
-    take_rule(report, finding, store.settings().floor);
-  } else if (const auto requirement = default_requirement(store.settings(), *key)) {
+  if (finding.rule) take_rule(report, finding);
+  const auto requirement = effective_requirement(store, *key, now);
+  if (requirement) {
     report.level = requirement->level;
-    report.map = "default";
+    report.map = finding.rule ? "tls" : "default";
     report.postfix = to_postfix_policy(*requirement);
   }
+  if (is_recipient_domain(*key)) append_sendmail_answer(report.sendmail, requirement);
   report.forced = report.level && is_forced(*report.level);
   return report;
 }
@@ -128,6 +129,7 @@ std::string in_words(const Report& report) {
   line("Postfix gets", report.level
                            ? fmt::format("{} (map {})", report.postfix, report.map)
                            : "no answer: a table of your own, else smtp_tls_security_level");
+  if (!report.sendmail.empty()) line("Sendmail gets", report.sendmail);
   line("mail to it", report.level ? meaning(*report.level) : "is not forced");
   line("mail from it", meaning(report.inbound));
   return text;
@@ -144,6 +146,7 @@ std::string in_json(const Report& report) {
   json["forced"] = report.forced;
   json["map"] = report.level ? nlohmann::json(report.map) : nullptr;
   json["postfix"] = report.level ? nlohmann::json(report.postfix) : nullptr;
+  json["sendmail"] = report.sendmail.empty() ? nullptr : nlohmann::json(report.sendmail);
   json["inbound"] = std::string(to_text(report.inbound));
   json["on_failure"] = std::string(to_text(report.on_failure));
   json["test_row"] = string_or_null(report.test_row);

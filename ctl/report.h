@@ -22,6 +22,7 @@ struct Report {
   std::optional<Level> level;  ///< what is in force; nothing: Postfix's own level
   std::string map;             ///< the map that answers: "tls", "default"; empty: none
   std::string postfix;         ///< the answer: "secure match=... ciphers=high"
+  std::string sendmail;        ///< the answer of map sendmail; empty: it is never asked for this
   bool forced = false;         ///< mail leaves over TLS or waits
   InboundLevel inbound = InboundLevel::May;
   OnFailure on_failure = OnFailure::Tempfail;

@@ -22,6 +22,8 @@ struct TestedRow {
 /// tls      a row decides, with suspensions; else NOTFOUND.
 /// default  what the settings say of a key that no row decides; else NOTFOUND.
 /// lmtp     only a row spelled exactly as the key; else NOTFOUND.
+/// sendmail as tls and default together, for Sendmail's ruleset: "OK NONE" for NOTFOUND, and TEMP
+///          for a requirement that Sendmail cannot keep.
 ///
 /// Returns the row in mode test that would have decided, for the log; its key is empty if none, or
 /// if Postfix has asked for the same name before (map default and .parent keys).

@@ -55,9 +55,23 @@ class TlsPolicyResolver(_Service):
             length += byte
         key = stream.read(int(length[:-1]) + 1)[:-1].decode("utf-8").split(" ", 1)[1]
         self.keys.append(key)
-        answer = (f"OK {self.answers[key]}" if key in self.answers else "NOTFOUND ").encode("utf-8")
+        answer = self._answer_for(key).encode("utf-8")
         stream.write(b"%d:%s," % (len(answer), answer))
         return True
+
+    def _answer_for(self, key: str) -> str:
+        return f"OK {self.answers[key]}" if key in self.answers else "NOTFOUND "
+
+
+class FaultyMap(TlsPolicyResolver):
+    """A socketmap server that answers everything with `answer`, status word and all."""
+
+    def __init__(self) -> None:
+        self.answer = "NOTFOUND "
+        super().__init__({})
+
+    def _answer_for(self, key: str) -> str:
+        return self.answer
 
 
 class PolicyService(_Service):

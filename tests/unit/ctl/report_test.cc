@@ -117,3 +117,32 @@ TEST_CASE("check: the JSON is one object, also for strange input", "[ctl]") {
   CHECK(odd["row"].is_null());
   CHECK(odd["map"].is_null());
 }
+
+TEST_CASE("check: what Sendmail gets is said for whatever can stand in an address", "[ctl]") {
+  const FakeRuleStore store = partners();
+  struct Row {
+    const char* asked;
+    const char* want;
+  };
+  const Row rows[] = {
+      {"broken.example", "OK TEMP+ENCR:128"},
+      {"u@mx.bank.example", "OK NONE"},
+      {"other.example", "OK NONE"},
+      {"trial.example", "OK NONE"},
+      {"bank.example", "TEMP Sendmail cannot keep level secure"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.asked);
+    const auto report = make_report(store, row.asked, at(0));
+    REQUIRE(report);
+    CHECK_THAT(report->sendmail, StartsWith(row.want));
+    CHECK_THAT(in_words(*report), ContainsSubstring("Sendmail gets  " + report->sendmail));
+    CHECK(nlohmann::json::parse(in_json(*report))["sendmail"] == report->sendmail);
+  }
+  for (const char* asked : {"[relay.example]:587", "private/lmtp"}) {
+    const auto report = make_report(store, asked, at(0));
+    REQUIRE(report);
+    CHECK(nlohmann::json::parse(in_json(*report))["sendmail"].is_null());
+    CHECK_THAT(in_words(*report), !ContainsSubstring("Sendmail"));
+  }
+}

@@ -79,7 +79,7 @@ TEST_CASE("map tls: what cannot be known is TEMP, never not found", "[policyd][a
     CAPTURE(key);
     CHECK_THAT(ask(&store, "tls", key), StartsWith("TEMP "));
   }
-  for (const char* map : {"tls", "default", "lmtp"})
+  for (const char* map : {"tls", "default", "lmtp", "sendmail"})
     CHECK_THAT(ask(nullptr, map, "bank.example"), StartsWith("TEMP "));
   for (const char* map : {"", "TLS", "tlspolicy", "forced"})
     CHECK_THAT(ask(&store, map, "bank.example"), StartsWith("TEMP "));
@@ -157,4 +157,62 @@ TEST_CASE("a row in mode test is told once per delivery, though Postfix asks by 
     CHECK(told("tls", later).empty());
   }
   CHECK(told("default", "mx.sub.bank.example").empty());
+}
+
+TEST_CASE("map sendmail: the row or the setting, and OK NONE where nothing is forced",
+          "[policyd][answer]") {
+  FakeRuleStore store = partners();
+  store.add({.key = "law.example", .outbound = Level::Secure, .match = "mx.provider.example"});
+  store.add({.key = "[192.0.2.1]", .outbound = Level::Verify});
+  struct Row {
+    const char* key;
+    const char* want;
+  };
+  const Row rows[] = {
+      {"law.example", "OK TEMP+VERIFY:128+CN:mx.provider.example"},
+      {"LAW.example.", "OK TEMP+VERIFY:128+CN:mx.provider.example"},
+      {"mx.bank.example", "OK TEMP+ENCR:128"},
+      {"[192.0.2.1]", "OK TEMP+VERIFY:128+CN"},
+      {"may.example", "OK NONE"},
+      {"none.example", "OK NONE"},
+      {"trial.example", "OK NONE"},
+      {"other.example", "OK NONE"},
+      {"localhost", "OK NONE"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.key);
+    CHECK(ask(&store, "sendmail", row.key) == row.want);
+  }
+  store.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
+  CHECK(ask(&store, "sendmail", "other.example") == "OK TEMP+ENCR:128");
+  CHECK(ask(&store, "sendmail", "may.example") == "OK NONE");
+}
+
+TEST_CASE("map sendmail: what it cannot keep or tell is TEMP, never a positive answer",
+          "[policyd][answer]") {
+  const FakeRuleStore store = partners();
+  for (const char* key :
+       {"bank.example", "BANK.example.", "dane.example", "", ".", "\xff\xfe.example",
+        "\xf0\x9f\x92\xa9.example", "[bank.example", "bank.example:25",
+        "bank.example:other.example", "[relay.example]:587", "a/b.bank.example"}) {
+    CAPTURE(key);
+    CHECK_THAT(ask(&store, "sendmail", key), StartsWith("TEMP "));
+  }
+}
+
+TEST_CASE("map sendmail: floors count, and a suspension to encrypt lifts what cannot be kept",
+          "[policyd][answer]") {
+  FakeRuleStore store{{.key = "bank.example", .outbound = Level::Secure, .tafile = "/ca.pem"}};
+  store.suspend({.key = "bank.example", .ends_at = at(20)});
+  CHECK(ask(&store, "sendmail", "bank.example", at(19)) == "OK TEMP+ENCR:128");
+  CHECK_THAT(ask(&store, "sendmail", "bank.example", at(20)), StartsWith("TEMP "));
+  store.mutable_settings().floor.min_protocol = Protocol::Tls13;
+  CHECK_THAT(ask(&store, "sendmail", "bank.example", at(19)), StartsWith("TEMP "));
+}
+
+TEST_CASE("map sendmail: an empty policy lets everything through", "[policyd][answer]") {
+  const FakeRuleStore store;
+  for (const char* key :
+       {"bank.example", "[192.0.2.1]", "\xf0\x9f\x92\xa9.example", "", "x/y", "a.example:25"})
+    CHECK(ask(&store, "sendmail", key) == "OK NONE");
 }
