@@ -27,6 +27,8 @@ constexpr std::size_t kMostReplyBytes = 65536;
 /// Bits of trivial-rewrite's last `flags` (postfix: resolve_clnt.h).
 constexpr int kResolveError = 1 << 2;
 constexpr int kResolveFail = 1 << 3;
+/// In the lines that a Postfix tool prints when it gives up (postfix: msg.c).
+constexpr std::array<std::string_view, 3> kGivingUp{": fatal: ", ": panic: ", ": error: "};
 
 /// The sentence of a Postfix tool without its name and severity, of the last line that has one.
 std::string complaint_in(std::string_view printed) {
@@ -42,6 +44,12 @@ std::string complaint_in(std::string_view printed) {
     if (is_worse) break;
   }
   return found;
+}
+
+/// A Postfix tool that printed no more than warnings has done what it was asked.
+bool gave_up(std::string_view printed) {
+  return std::any_of(kGivingUp.begin(), kGivingUp.end(),
+                     [=](std::string_view mark) { return printed.find(mark) != printed.npos; });
 }
 
 /// Lines of "key<TAB>value".
@@ -157,8 +165,8 @@ Result<std::optional<std::string>> PostfixInstance::query(const std::string& tab
                                  {.directory = queue_directory_, .deadline = kToolDeadline});
   if (!asked) return fail(asked.error());
   if (asked->status == 0) return std::string(without_blanks(asked->out));
-  // Warnings do not spoil an answer of "not found"; an error is said on standard error.
-  if (asked->status == 1 && asked->err.empty()) return std::nullopt;
+  // Warnings, as of a parameter that main.cf sets twice, do not spoil an answer of "not found".
+  if (asked->status == 1 && !gave_up(asked->err)) return std::nullopt;
   return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
 }
 
@@ -170,7 +178,7 @@ Result<std::map<std::string, std::string>> PostfixInstance::query_all(
       run_command({"postmap", "-c", config_directory_, "-q", "-", table},
                   {.input = input, .directory = queue_directory_, .deadline = kToolDeadline});
   if (!asked) return fail(asked.error());
-  if (asked->status != 0 && !asked->err.empty())
+  if (asked->status != 0 && (asked->status != 1 || gave_up(asked->err)))
     return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
   std::map<std::string, std::string> answers;
   for (TableEntry& entry : entries_in(asked->out))

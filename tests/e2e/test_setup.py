@@ -55,6 +55,10 @@ relay_domains = customer.example
 127.0.0.1:10026 inet n - y - - smtpd -o content_filter= -o smtpd_milters= -o receive_override_options=no_milters
   -o smtpd_recipient_restrictions=permit_mynetworks,reject
 """),
+    "a parameter that is set twice, of which every tool warns": ("""
+maximal_queue_lifetime = 4d
+maximal_queue_lifetime = 5d
+""", ""),
     "transports of its own": ("""
 smtp_connection_cache_destinations = lan.example
 smtp_delivery_status_filter = regexp:$config_directory/own-filter
