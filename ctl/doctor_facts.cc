@@ -124,7 +124,7 @@ void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Q
   ask_routes(postfix, questions, facts, progress);
   for (const std::string& file : questions.files)
     if (is_missing_or_empty(file)) facts.missing_files.insert(file);
-  facts.queued_filters = queued_filters(postfix, progress);
+  facts.queued_filters = queued_filters(postfix, progress, facts.whole_queue_seen);
 }
 
 }  // namespace forcetls

@@ -86,6 +86,7 @@ struct HostFacts {
   std::map<SocketQuestion, std::string> socket_failures;  ///< those that do not answer, and why
   std::set<std::string> missing_files;
   std::vector<QueuedFilter> queued_filters;
+  bool whole_queue_seen = true;  ///< or there were too many messages to look at all
 };
 
 /// The status line that is tried on smtp_delivery_status_filter.
