@@ -60,6 +60,14 @@ void judge_route(const Case& the, const ForcedRow& row, const std::string& addre
   if (!kept) add(detours.lmtp_hops, route.next_hop, row.key, row.requirement);
 }
 
+/// The name comes from a table, and whoever writes that is not always root.
+std::string missing_service_command(const Case& the, const std::string& name) {
+  if (quoted(name) != name || name.find('/') != name.npos)
+    return "correct the name of the transport in transport_maps";
+  return with_reload(the, fmt::format("{} -M {}/unix='{} unix - - y - - smtp'",
+                                      with_config_directory(the, "postconf"), name, name));
+}
+
 Finding bad_transport(const Case& the, const std::string& name, const Detour& detour) {
   const PostfixService* service = service_of_transport(the, name);
   Finding finding{"route-transport",
@@ -74,7 +82,7 @@ Finding bad_transport(const Case& the, const std::string& name, const Detour& de
         "Mail for {} is routed to the transport {}, which master.cf does not "
         "have: it waits.",
         some_of(detour.domains), name);
-    finding.fix = fmt::format("postconf -M {}/unix='{} unix - - y - - smtp'", name, name);
+    finding.fix = missing_service_command(the, name);
     return finding;
   }
   if (service->program == "smtp") {
@@ -183,13 +191,30 @@ void judge_sender_table(const Case& the, std::string_view parameter, const std::
 
 }  // namespace
 
+/// While Postfix runs it can be asked: where it does not answer, nothing is known to be right.
+void tell_unknown_routes(const Case& the, const std::vector<std::string>& domains,
+                         Findings& found) {
+  if (domains.empty() || !the.facts.is_running) return;
+  found.push_back({"route-next-hop", Severity::Warning, Certainty::Possible,
+                   "main.cf: transport_maps",
+                   fmt::format("Postfix does not tell where it sends mail for {}, so nobody looked "
+                               "whether that is right: see its log.",
+                               some_of(domains)),
+                   "run it again once the tables of transport_maps answer"});
+}
+
 void check_routes(const Case& the, Findings& found) {
   Detours detours;
+  std::vector<std::string> unknown;
   for (const ForcedRow& row : the.forced) {
     const std::string address = sample_address(row.key);
     const auto route = the.facts.routes.find(address);
-    if (route != the.facts.routes.end()) judge_route(the, row, address, route->second, detours);
+    if (route != the.facts.routes.end())
+      judge_route(the, row, address, route->second, detours);
+    else if (!address.empty())
+      unknown.push_back(row.key);
   }
+  tell_unknown_routes(the, unknown, found);
   for (const auto& [next_hop, detour] : detours.next_hops) {
     Finding finding =
         weak_hop(the, "route-next-hop", origin_of(the, next_hop), next_hop, detour.wanted);
