@@ -5,6 +5,7 @@
 #include "ctl/doctor_facts.h"
 #include "ctl/doctor_report.h"
 #include "shared/base/clock.h"
+#include "shared/base/log.h"
 #include "shared/db/policy_store.h"
 #include "shared/db/setting_table.h"
 
@@ -57,7 +58,7 @@ Result<DoctorReport> examine_host(const Config& config, const std::string& confi
 int run_doctor(const Config& config, const DoctorOptions& options) {
   const auto report = examine_host(config, options.config_dir);
   if (!report) {
-    fmt::print(stderr, "forcetls doctor: {}\n", report.error().context);
+    fmt::print(stderr, "forcetls doctor: {}\n", without_controls(report.error().context));
     return kExitNotExamined;
   }
   fmt::print("{}", options.json ? in_json(*report) : in_words(*report));

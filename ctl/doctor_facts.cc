@@ -107,11 +107,8 @@ void ask_routes(const PostfixInstance& postfix, const Questions& questions, Host
     // A service that does not answer at all would cost its deadline for each address.
     Result<ResolvedRoute> route = fail(ErrorCode::Busy, address);
     if (answers) route = postfix.resolve("", address);
-    if (route)
-      facts.routes.emplace(address, *std::move(route));
-    else
-      facts.unresolved.insert(address);
     answers = route || route.error().code == ErrorCode::Malformed;
+    if (route) facts.routes.emplace(address, *std::move(route));
   }
 }
 
@@ -147,7 +144,7 @@ void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Q
   ask_routes(postfix, questions, facts, progress);
   for (const std::string& file : questions.files)
     if (is_missing_or_empty(file)) facts.missing_files.insert(file);
-  facts.queued_filters = queued_filters(postfix, progress);
+  facts.queued_filters = queued_filters(postfix, progress, facts.whole_queue_seen);
 }
 
 }  // namespace forcetls

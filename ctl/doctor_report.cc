@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "shared/base/log.h"
+
 namespace forcetls {
 namespace {
 
@@ -34,9 +36,10 @@ std::string summary(const DoctorReport& report) {
 std::string in_words(const DoctorReport& report) {
   std::string text;
   for (const Finding& finding : report.findings)
-    text += fmt::format("{}: {} ({})\n  {}\n  {}\n  fix: {}\n\n", doctor::to_text(finding.severity),
-                        finding.id, doctor::to_text(finding.certainty), finding.where, finding.what,
-                        finding.fix);
+    text +=
+        fmt::format("{}: {} ({})\n  {}\n  {}\n  fix: {}\n\n", doctor::to_text(finding.severity),
+                    finding.id, doctor::to_text(finding.certainty), without_controls(finding.where),
+                    without_controls(finding.what), without_controls(finding.fix));
   return text + summary(report);
 }
 

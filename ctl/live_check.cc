@@ -23,6 +23,7 @@ namespace forcetls {
 namespace {
 
 constexpr time_t kDeadlineSeconds = 10;
+constexpr unsigned kMostSeconds = 45;
 constexpr std::size_t kMostReplyBytes = 4096;
 constexpr std::string_view kProbeName = "forcetls-setup.invalid";
 
@@ -142,6 +143,9 @@ Result<void> check_live(const std::string& queue_directory, const std::string& u
   if (child == 0) {
     // It must not outlive us: it has our lock.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Nor outlast a daemon that answers byte by byte. (Our signals may be held.)
+    ::signal(SIGALRM, SIG_DFL);
+    ::alarm(kMostSeconds);
     const std::string trouble = trouble_inside(*account, queue_directory);
     const bool told = ::write(writing.get(), trouble.data(), trouble.size()) ==
                       static_cast<ssize_t>(trouble.size());
@@ -153,6 +157,8 @@ Result<void> check_live(const std::string& queue_directory, const std::string& u
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (!trouble.empty()) return fail(ErrorCode::Unavailable, trouble);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+    return fail(ErrorCode::Unavailable, "the daemons take too long to answer: see their logs");
   if (status != 0) return fail(ErrorCode::System, "the check of the sockets failed");
   return {};
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "ctl/progress.h"
@@ -13,13 +12,15 @@ namespace forcetls {
 
 /// So many files are looked at, those that wait longest first as the directories happen to list
 /// them: a queue may hold millions.
-constexpr std::size_t kMostQueueFiles = 500;
+constexpr std::size_t kMostQueueFiles = 20'000;
 
-/// Asks postcat(1). A file that vanishes meanwhile has been delivered.
-std::vector<doctor::QueuedFilter> queued_filters(const PostfixInstance& postfix,
-                                                 Progress& progress);
+/// A file that vanishes meanwhile has been delivered. `all_seen`: false if there were more.
+std::vector<doctor::QueuedFilter> queued_filters(const PostfixInstance& postfix, Progress& progress,
+                                                 bool& all_seen);
 
-/// The value of the last filter record that postcat -e printed; empty: none.
-std::string filter_in(std::string_view envelope);
+/// The filter that Postfix's queue manager takes a message for, from its queue file; empty: none,
+/// or no such file. Read record by record: postcat(1) shows what a user wrote into his own name,
+/// line ends and all, as if it were records.
+std::string filter_in_queue_file(const std::string& path);
 
 }  // namespace forcetls

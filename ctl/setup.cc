@@ -12,6 +12,7 @@
 #include "ctl/setup_backup.h"
 #include "ctl/setup_facts.h"
 #include "ctl/setup_trial.h"
+#include "shared/base/log.h"
 #include "shared/base/unique_fd.h"
 #include "shared/mta/postfix_instance.h"
 
@@ -24,12 +25,13 @@ int status_of(const Error& error) {
 }
 
 int give_up(const Error& error) {
-  fmt::print(stderr, "forcetls setup: {}\n", error.context);
+  fmt::print(stderr, "forcetls setup: {}\n", without_controls(error.context));
   return status_of(error);
 }
 
 int refuse(const std::vector<std::string>& refusals) {
-  for (const std::string& line : refusals) fmt::print(stderr, "forcetls setup: {}\n", line);
+  for (const std::string& line : refusals)
+    fmt::print(stderr, "forcetls setup: {}\n", without_controls(line));
   return EX_CONFIG;
 }
 
@@ -48,6 +50,10 @@ Result<SetupWork> plan_work(const Config& config, const SetupOptions& options,
   auto manifest = backup.manifest();
   if (!manifest) return fail(std::move(manifest).error());
   work.before = *std::move(manifest);
+  // Read before anything else: whatever is changed from here on is noticed before it is replaced.
+  auto now = read_config_texts(instance.config_directory());
+  if (!now) return fail(std::move(now).error());
+  work.now = *std::move(now);
   auto postfix = instance.read_config();
   if (!postfix) return fail(std::move(postfix).error());
   auto around =
@@ -58,9 +64,6 @@ Result<SetupWork> plan_work(const Config& config, const SetupOptions& options,
   work.plan = plan_setup(*postfix, around->facts);
   work.plan.advice.insert(work.plan.advice.end(), around->advice.begin(), around->advice.end());
   work.settings_now = around->facts.settings;
-  auto now = read_config_texts(instance.config_directory());
-  if (!now) return fail(std::move(now).error());
-  work.now = *std::move(now);
   if (!work.plan.refusals.empty()) return work;
   auto next = try_out(work.now, *postfix, around->facts, work.plan);
   if (!next) return fail(std::move(next).error());
@@ -78,7 +81,7 @@ Result<void> show(const SetupWork& work) {
   if (!diff) return fail(diff.error());
   if (!diff->empty()) fmt::print("\n{}", *diff);
   if (!work.plan.advice.empty()) fmt::print("\nFor you to decide:\n");
-  for (const std::string& line : work.plan.advice) fmt::print("- {}\n", line);
+  for (const std::string& line : work.plan.advice) fmt::print("- {}\n", without_controls(line));
   return {};
 }
 

@@ -153,6 +153,11 @@ Result<void> carry_out(const Config& config, const PostfixInstance& instance,
     return fail(ErrorCode::Busy,
                 instance.config_directory() +
                     ": somebody changed main.cf or master.cf meanwhile: try again");
+  // Services have what they need of their own before main.cf makes an older parameter void.
+  if (work.next.master_cf != work.now.master_cf) {
+    if (auto done = backup.replace({work.now.main_cf, work.next.master_cf}); !done) return done;
+    if (auto done = reload_if_running(instance); !done) return done;
+  }
   if (auto done = backup.replace(work.next); !done) return done;
   if (auto done = run_postfix(instance, "check", ErrorCode::Malformed); !done) return done;
   if (auto done = reload_if_running(instance); !done) return done;
@@ -163,18 +168,27 @@ bool is_one_of(const std::string& text, const std::string& a, const std::string&
   return text == a || text == b;
 }
 
-/// After a failure: what was there before this --apply. `earlier`: the manifest of the backup that
-/// was there already; nothing if this --apply made it.
-void put_back(const Config& config, const PostfixInstance& instance, const SetupBackup& backup,
-              const SetupWork& work, const std::optional<SetupManifest>& earlier) {
+/// Puts the files of before this --apply in place, if what is there now is theirs or ours. False:
+/// somebody else's change is there, or they could not be written.
+bool put_files_back(const PostfixInstance& instance, const SetupBackup& backup,
+                    const SetupWork& work, bool has_earlier) {
   const auto now = read_config_texts(instance.config_directory());
-  const bool replaced = now && *now != work.now &&
-                        is_one_of(now->main_cf, work.now.main_cf, work.next.main_cf) &&
-                        is_one_of(now->master_cf, work.now.master_cf, work.next.master_cf);
-  if (replaced) {
-    static_cast<void>(earlier ? backup.replace(work.now) : backup.restore());
-    static_cast<void>(reload_if_running(instance));
-  }
+  if (!now) return false;
+  if (*now == work.now) return true;
+  if (!is_one_of(now->main_cf, work.now.main_cf, work.next.main_cf) ||
+      !is_one_of(now->master_cf, work.now.master_cf, work.next.master_cf))
+    return false;
+  const auto done = has_earlier ? backup.take_back(work.now) : backup.restore();
+  static_cast<void>(reload_if_running(instance));
+  return done.has_value();
+}
+
+/// After a failure: what was there before this --apply. `earlier`: the manifest of the backup that
+/// was there already; nothing if this --apply made it. False: it could not be done; then the
+/// backup is kept, with all that the files in place may need.
+bool put_back(const Config& config, const PostfixInstance& instance, const SetupBackup& backup,
+              const SetupWork& work, const std::optional<SetupManifest>& earlier) {
+  if (!put_files_back(instance, backup, work, earlier.has_value())) return false;
   SettingTable settings;
   for (const SettingChange& change : work.plan.settings)
     if (const auto old = work.settings_now.find(change.name); old != work.settings_now.end())
@@ -182,12 +196,13 @@ void put_back(const Config& config, const PostfixInstance& instance, const Setup
   if (!settings.empty()) static_cast<void>(write_settings(config.policy_db, settings));
   if (earlier) {
     static_cast<void>(backup.save(*earlier));
-    return;
+    return true;
   }
   for (const NewFile& file : work.files)
     static_cast<void>(file.previous ? bring_back_previous(backup, file.path)
                                     : remove_file(file.path));
   static_cast<void>(backup.remove());
+  return true;
 }
 
 }  // namespace
@@ -204,9 +219,12 @@ Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
   if (auto done = keep_previous(backup, work); !done) return done;
   if (auto done = backup.announce(*manifest, work.next); !done) return done;
   if (const auto done = carry_out(config, instance, backup, work); !done) {
-    put_back(config, instance, backup, work, earlier);
     Error error = done.error();
-    error.context += "; nothing was changed";
+    error.context += put_back(config, instance, backup, work, earlier)
+                         ? "; nothing was changed"
+                         : "; and main.cf and master.cf could not be put back: run forcetls setup "
+                           "--undo, or take them from " +
+                               backup.directory();
     return fail(std::move(error));
   }
   return backup.finish(*manifest);

@@ -14,7 +14,10 @@
 namespace forcetls {
 namespace {
 
+/// Back in this order: a service loses what it has of its own only after main.cf is what it was.
 constexpr std::array<const char*, 2> kFiles{"main.cf", "master.cf"};
+/// And there in this one.
+constexpr std::array<const char*, 2> kFilesForward{"master.cf", "main.cf"};
 constexpr mode_t kPrivateDirectory = 0700;
 constexpr mode_t kPrivateFile = 0600;
 constexpr int kFormat = 1;
@@ -118,16 +121,25 @@ Result<void> SetupBackup::announce(SetupManifest& manifest, const ConfigTexts& n
   return save(manifest);
 }
 
+Result<void> SetupBackup::put(const char* file, const ConfigTexts& texts) const {
+  const std::string path = config_directory_ + "/" + file;
+  auto look = look_of(path);
+  if (!look) return fail(look.error());
+  const auto now = read_file(path);
+  if (now && *now == text_of(texts, file)) return {};
+  look->modified.reset();
+  return replace_file(path, text_of(texts, file), *look);
+}
+
 Result<void> SetupBackup::replace(const ConfigTexts& next) const {
-  for (const std::string file : kFiles) {
-    const std::string path = config_directory_ + "/" + file;
-    auto look = look_of(path);
-    if (!look) return fail(look.error());
-    const auto now = read_file(path);
-    if (now && *now == text_of(next, file)) continue;
-    look->modified.reset();
-    if (auto done = replace_file(path, text_of(next, file), *look); !done) return done;
-  }
+  for (const char* file : kFilesForward)
+    if (auto done = put(file, next); !done) return done;
+  return {};
+}
+
+Result<void> SetupBackup::take_back(const ConfigTexts& before) const {
+  for (const char* file : kFiles)
+    if (auto done = put(file, before); !done) return done;
   return {};
 }
 

@@ -63,8 +63,11 @@ class SetupBackup {
   Result<SetupManifest> begin() const;
   /// Before a change: records that these may be in place soon.
   Result<void> announce(SetupManifest& manifest, const ConfigTexts& next) const;
-  /// Puts them in place.
+  /// Puts them in place, master.cf first: what services have of their own must be there before
+  /// main.cf changes what holds without it.
   Result<void> replace(const ConfigTexts& next) const;
+  /// Puts them in place, main.cf first: the way back from replace().
+  Result<void> take_back(const ConfigTexts& before) const;
   /// After it: only these may be in place from now on.
   Result<void> finish(SetupManifest& manifest) const;
   Result<void> save(const SetupManifest& manifest) const;
@@ -77,6 +80,8 @@ class SetupBackup {
   Result<std::string> put_aside() const;
 
  private:
+  Result<void> put(const char* file, const ConfigTexts& texts) const;
+
   std::string config_directory_, directory_;
 };
 

@@ -53,7 +53,11 @@ void look_at_anchor(SetupSurroundings& around, const std::string& queue, const s
     around.advice.push_back("tafile " + path + " is missing (" + inside +
                             "): mail for its rows waits until it is there");
   if (!here || (there && *there == *here)) return;
-  if (there && !is_ours(before, inside))
+  if (here->find("PRIVATE KEY-----") != here->npos)
+    around.advice.push_back("tafile " + path +
+                            " has a private key in it, which nobody else may read: name a file "
+                            "with the certificate alone");
+  else if (there && !is_ours(before, inside))
     around.advice.push_back("tafile " + inside + " differs from " + path +
                             ": Postfix uses the former, inside its chroot");
   else

@@ -1,2 +1,2 @@
--- Gives the setting :name the value :value.
-UPDATE setting SET value = :value WHERE name = :name
+-- Gives the setting :name the value :value. A row tells that there is such a setting.
+UPDATE setting SET value = :value WHERE name = :name RETURNING name

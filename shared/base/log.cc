@@ -20,14 +20,20 @@ constexpr std::array<LevelWords, 4> kLevels{
 
 const LevelWords& words_of(LogLevel level) { return kLevels.at(static_cast<std::size_t>(level)); }
 
+}  // namespace
+
 std::string without_controls(std::string_view line) {
   std::string clean(line);
-  for (char& c : clean)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  for (std::size_t i = 0; i < clean.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(clean[i]);
+    // U+0080 to U+009F are controls too, and some terminals obey them.
+    const bool begins_control = byte == 0xc2 && i + 1 < clean.size() &&
+                                static_cast<unsigned char>(clean[i + 1]) - 0x80U < 0x20U;
+    if (begins_control) clean[i++] = '?';
+    if (byte < 0x20 || byte == 0x7f || begins_control) clean[i] = '?';
+  }
   return clean;
 }
-
-}  // namespace
 
 bool parse_log_level(std::string_view word, LogLevel& level) {
   for (std::size_t i = 0; i < kLevels.size(); ++i) {

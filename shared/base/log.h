@@ -18,6 +18,9 @@ bool parse_log_level(std::string_view word, LogLevel& level);
 /// Text from outside as one word of a line: nobody may write fields of his own. "-" if empty.
 std::string log_word(std::string_view text);
 
+/// `line` with '?' for each control character: what somebody else wrote must not steer a terminal.
+std::string without_controls(std::string_view line);
+
 /// Seam: tests collect the lines. Any thread.
 class LogSink {
  public:

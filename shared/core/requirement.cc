@@ -143,8 +143,12 @@ bool satisfies(const std::optional<Requirement>& hop, const Requirement& wanted)
 bool is_loopback(const NextHopKey& key) {
   std::string_view host = key.text;
   if (host.starts_with('[')) {
-    host.remove_prefix(1);
-    host = host.substr(0, host.find(']'));
+    const auto close = std::min(host.find(']'), host.size());
+    const std::string_view port = host.substr(std::min(close + 1, host.size()));
+    // More than a port may name another host: a list of several, say.
+    if (!port.empty() && (port.front() != ':' || port.find_first_of(" \t,[") != port.npos))
+      return false;
+    host = host.substr(1, close - 1);
   } else if (key.kind == KeyKind::NextHop) {
     host = host.substr(0, host.rfind(':'));
   }

@@ -108,42 +108,52 @@ std::optional<Forced> forced_rule(const RuleStore& store, const NextHopKey& reci
   return Forced{*finding.rule, requirement};
 }
 
-/// The first of `next_hops` by which mail must not go; empty if there is none. Postfix takes
-/// several, separated by commas and blanks, and asks for each of them (postfix: relayhost,
-/// since 3.5).
-std::string_view weak_next_hop(const RuleStore& store, const NextHopKey& recipient,
-                               std::string_view next_hops, const Forced& forced, TimePoint now) {
+/// The first of `next_hops` that is not `good`; empty if there is none. Postfix takes several,
+/// separated by commas and blanks, and asks for each of them (postfix: relayhost, since 3.5).
+template <class Good>
+std::string_view first_bad(std::string_view next_hops, Good good) {
   constexpr std::string_view kSeparators = ", \t\r\n";
   for (auto begin = next_hops.find_first_not_of(kSeparators); begin != next_hops.npos;
        begin = next_hops.find_first_not_of(kSeparators, begin)) {
     const auto end = std::min(next_hops.find_first_of(kSeparators, begin), next_hops.size());
     const std::string_view next_hop = next_hops.substr(begin, end - begin);
     begin = end;
-    const auto key = NextHopKey::parse(next_hop);
-    if (!key) return next_hop;
-    if (key->text == recipient.text || is_loopback(*key)) continue;
-    if (!satisfies(effective_requirement(store, *key, now), forced.requirement)) return next_hop;
+    if (!good(next_hop)) return next_hop;
   }
   return {};
+}
+
+/// The first of `next_hops` by which mail must not go; empty if there is none.
+std::string_view weak_next_hop(const RuleStore& store, const NextHopKey& recipient,
+                               std::string_view next_hops, const Forced& forced, TimePoint now) {
+  return first_bad(next_hops, [&](std::string_view next_hop) {
+    const auto key = NextHopKey::parse(next_hop);
+    if (!key) return false;
+    return key->text == recipient.text || is_loopback(*key) ||
+           satisfies(effective_requirement(store, *key, now), forced.requirement);
+  });
 }
 
 /// lmtp delivers on this host, by a unix socket or on loopback, or to another one, which is asked
 /// for by itself: as host:24, spelt without "inet:" (postfix: lmtp(8), lmtp_tls_policy_maps). The
 /// site's own mailboxes may well be there.
-Verdict judge_lmtp(const RuleStore& store, const NextHopKey& recipient, std::string_view next_hop,
+Verdict judge_lmtp(const RuleStore& store, const NextHopKey& recipient, std::string_view next_hops,
                    const Forced& forced, TimePoint now) {
   constexpr std::string_view kInet = "inet:";
-  if (next_hop.empty() || next_hop.starts_with("unix:")) return {};
-  if (store.settings().is_own(recipient.text)) return {};
-  if (next_hop.starts_with(kInet)) next_hop.remove_prefix(kInet.size());
-  const auto key = NextHopKey::parse(next_hop);
-  if (!key) return name_unknown(next_hop);
-  if (key->kind == KeyKind::LocalPath || is_loopback(*key)) return {};
-  const Finding finding = find_exact_policy(store, *key, now);
-  if (finding.rule &&
-      satisfies(outbound_requirement(*finding.rule, finding.cap, store.settings().floor),
-                forced.requirement))
-    return {};
+  if (next_hops.starts_with("unix:") || store.settings().is_own(recipient.text)) return {};
+  if (next_hops.starts_with(kInet)) next_hops.remove_prefix(kInet.size());
+  const std::string_view weak = first_bad(next_hops, [&](std::string_view next_hop) {
+    const auto key = NextHopKey::parse(next_hop);
+    if (!key) return false;
+    if (key->kind == KeyKind::LocalPath || is_loopback(*key)) return true;
+    const Finding finding = find_exact_policy(store, *key, now);
+    return finding.rule &&
+           satisfies(outbound_requirement(*finding.rule, finding.cap, store.settings().floor),
+                     forced.requirement);
+  });
+  if (weak.empty()) return {};
+  const auto key = NextHopKey::parse(weak);
+  if (!key) return name_unknown(weak);
   return {Action::Defer, Reason::RouteNextHop, std::string(forced.rule.key), key->text};
 }
 

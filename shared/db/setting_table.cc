@@ -31,10 +31,16 @@ Result<void> write_settings(const std::string& path, const SettingTable& values)
   auto statement = Statement::prepare(*database, sql::kUpdateSetting);
   if (!statement) return fail(std::move(statement).error());
   for (const auto& [name, value] : values) {
-    statement->reset();
     if (auto bound = statement->bind_text(":name", name); !bound) return bound;
     if (auto bound = statement->bind_text(":value", value); !bound) return bound;
-    if (const auto done = statement->step(); !done) return fail(done.error());
+    const auto found = statement->step();
+    if (!found) return fail(found.error());
+    const bool is_there = *found;
+    statement->reset();  // What is not over cannot be committed.
+    // Made by an early build: to go on would be to answer without what main.cf demands.
+    if (!is_there)
+      return fail(ErrorCode::WrongSchema,
+                  path + ": has no setting " + name + ": it is of another version of forcetls");
   }
   return transaction->commit();
 }

@@ -80,8 +80,7 @@ struct HostFacts {
   std::string config_directory;         ///< empty: Postfix's own default, so commands need no -c
   PolicyFile policy;
   std::map<std::string, std::string> settings;  ///< the table setting
-  std::map<std::string, ResolvedRoute> routes;  ///< by address
-  std::set<std::string> unresolved;             ///< addresses whose route Postfix could not tell
+  std::map<std::string, ResolvedRoute> routes;  ///< by address, those that Postfix could tell
   std::map<std::string, std::vector<TableEntry>> tables;
   std::map<std::string, std::vector<std::string>> actions;  ///< results, by the table
   std::map<std::string, std::map<std::string, std::string>> policy_answers;  ///< table, key
@@ -90,6 +89,7 @@ struct HostFacts {
   std::map<SocketQuestion, std::string> socket_failures;  ///< those that do not answer, and why
   std::set<std::string> missing_files;
   std::vector<QueuedFilter> queued_filters;
+  bool whole_queue_seen = true;  ///< or there were too many messages to look at all
 };
 
 /// The status line that is tried on smtp_delivery_status_filter.

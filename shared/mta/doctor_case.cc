@@ -16,11 +16,6 @@ bool same_demand(const Requirement& a, const Requirement& b) {
   return satisfies(a, b) && satisfies(b, a);
 }
 
-std::string with_config_directory(const Case& the, std::string_view program) {
-  if (the.facts.config_directory.empty()) return std::string(program);
-  return fmt::format("{} -c {}", program, shell_word(the.facts.config_directory));
-}
-
 /// postconf -P takes no blanks: the list's elements behind each other with commas.
 std::optional<std::string> without_inner_blanks(std::string_view value) {
   std::string text;
@@ -37,6 +32,17 @@ bool has_named_port(std::string_view key) {
   const auto colon = key.rfind(':');
   if (colon == key.npos || (key.starts_with('[') && key.find(']') > colon)) return false;
   return key.find_first_not_of("0123456789", colon + 1) != key.npos;
+}
+
+/// The first of `next_hops` that does not keep what `wanted` demands; empty: all do.
+std::string weak_hop_of(const Case& the, std::string_view next_hops, const Requirement& wanted) {
+  for (std::string& next_hop : split_list(next_hops)) {
+    if (stays_here(next_hop)) continue;
+    const auto key = key_of(next_hop);
+    if (!key || !satisfies(effective_requirement(the.policy, *key, the.now), wanted))
+      return std::move(next_hop);
+  }
+  return {};
 }
 
 /// The level to give to a hop, so that it keeps what `wanted` demands.
@@ -111,6 +117,11 @@ std::string shell_word(std::string_view text) {
   return result + "'";
 }
 
+std::string with_config_directory(const Case& the, std::string_view program) {
+  if (the.facts.config_directory.empty()) return std::string(program);
+  return fmt::format("{} -c {}", program, shell_word(the.facts.config_directory));
+}
+
 std::string with_reload(const Case& the, const std::string& command) {
   if (!the.facts.is_running) return command;
   return fmt::format("{} && {} reload", command, with_config_directory(the, "postfix"));
@@ -152,6 +163,8 @@ std::string setup_command(const Case& the) {
 }
 
 std::string sql_command(const Case& the, const std::string& sql) {
+  // In double quotes the shell would run what these begin.
+  if (sql.find_first_of("\"$`\\") != sql.npos) return setup_command(the);
   return fmt::format("sqlite3 {} \"{}\"", shell_word(the.facts.policy.path), sql);
 }
 
@@ -180,27 +193,28 @@ Result<NextHopKey> key_of(std::string_view next_hop) {
   return NextHopKey::parse(next_hop);
 }
 
-bool stays_here(std::string_view next_hop) {
-  if (next_hop.starts_with("unix:") || next_hop.find('/') != next_hop.npos) return true;
-  const auto key = key_of(next_hop);
-  return key && is_loopback(*key);
+bool stays_here(std::string_view next_hops) {
+  const auto list = split_list(next_hops);
+  return !list.empty() && std::all_of(list.begin(), list.end(), [](const std::string& next_hop) {
+    if (next_hop.starts_with("unix:") || next_hop.find('/') != next_hop.npos) return true;
+    const auto key = key_of(next_hop);
+    return key && is_loopback(*key);
+  });
 }
 
-const Requirement* unmet(const Case& the, std::string_view next_hop,
+const Requirement* unmet(const Case& the, std::string_view next_hops,
                          std::span<const Requirement> needs) {
-  const auto key = key_of(next_hop);
-  std::optional<Requirement> hop;
-  if (key) hop = effective_requirement(the.policy, *key, the.now);
   const Requirement* worst = nullptr;
   for (const Requirement& need : needs) {
-    if (satisfies(hop, need)) continue;
+    if (weak_hop_of(the, next_hops, need).empty()) continue;
     if (worst == nullptr || !satisfies(*worst, need)) worst = &need;
   }
   return worst;
 }
 
-std::string row_command(const Case& the, std::string_view next_hop, const Requirement& wanted) {
-  const auto key = key_of(next_hop);
+std::string row_command(const Case& the, std::string_view next_hops, const Requirement& wanted) {
+  const std::string weak = weak_hop_of(the, next_hops, wanted);
+  const auto key = key_of(weak.empty() ? next_hops : std::string_view(weak));
   if (!key || !is_plain_key(key->text)) return setup_command(the);
   if (has_named_port(key->text))
     return fmt::format("name the port of {} by its number there, then give it a row", key->text);

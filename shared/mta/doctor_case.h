@@ -59,6 +59,8 @@ std::string unset_command(const Case& the, const Place& place, std::string_view 
 std::string setup_command(const Case& the);
 std::string sql_command(const Case& the, const std::string& sql);
 std::string setting_command(const Case& the, std::string_view name, std::string_view value);
+/// `program`, told which instance is meant where that is not the host's own.
+std::string with_config_directory(const Case& the, std::string_view program);
 /// `command` and, while Postfix runs, a reload.
 std::string with_reload(const Case& the, const std::string& command);
 std::string shell_word(std::string_view text);
@@ -80,16 +82,18 @@ Result<NextHopKey> key_of(std::string_view next_hop);
 /// True if a key can stand in a command as it is.
 bool is_plain_key(std::string_view key);
 
-/// True if the next hop is this host: a loopback address, a socket path.
-bool stays_here(std::string_view next_hop);
+// Postfix takes several next hops, separated by commas and blanks (postfix: smtp(8), since 3.5).
 
-/// The strictest of `needs` that a delivery to `next_hop` would not keep; nullptr: mail may go
-/// there.
-const Requirement* unmet(const Case& the, std::string_view next_hop,
+/// True if all of them are this host: loopback addresses, socket paths.
+bool stays_here(std::string_view next_hops);
+
+/// The strictest of `needs` that a delivery to one of `next_hops` would not keep; nullptr: mail may
+/// go there.
+const Requirement* unmet(const Case& the, std::string_view next_hops,
                          std::span<const Requirement> needs);
 
-/// The SQL command that holds `next_hop` to `wanted`.
-std::string row_command(const Case& the, std::string_view next_hop, const Requirement& wanted);
+/// The SQL command that holds the first weak one of `next_hops` to `wanted`.
+std::string row_command(const Case& the, std::string_view next_hops, const Requirement& wanted);
 
 /// True if a table of a policy map list is our socketmap of that name ("tls", also "forced").
 bool is_our_map(std::string_view table, std::string_view name);

@@ -185,7 +185,11 @@ void check_queued_filters(const Case& the, Findings& found) {
                        the.facts.config_directory.empty()
                            ? ""
                            : fmt::format("-c {} ", shell_word(the.facts.config_directory)),
-                       message.queue_id)});
+                       shell_word(message.queue_id))});
+  if (!the.facts.whole_queue_seen)
+    found.push_back({"queued-filter", Severity::Note, Certainty::Possible, "queue",
+                     "There are too many messages to look at each: others may remember a filter.",
+                     "run it again when there are fewer"});
 }
 
 }  // namespace forcetls::doctor

@@ -27,7 +27,6 @@ constexpr std::size_t kMostReplyBytes = 65536;
 /// Bits of trivial-rewrite's last `flags` (postfix: resolve_clnt.h).
 constexpr int kResolveError = 1 << 2;
 constexpr int kResolveFail = 1 << 3;
-
 /// The sentence of a Postfix tool without its name and severity, of the last line that has one.
 std::string complaint_in(std::string_view printed) {
   std::string found;
@@ -189,7 +188,7 @@ Result<std::map<std::string, std::string>> PostfixInstance::query_all(
       run_command({"postmap", "-c", config_directory_, "-q", "-", table},
                   {.input = input, .directory = queue_directory_, .deadline = kToolDeadline});
   if (!asked) return fail(asked.error());
-  if (asked->status != 0 && !only_warned(asked->err))
+  if (asked->status != 0 && (asked->status != 1 || !only_warned(asked->err)))
     return fail(ErrorCode::System, table + ": " + complaint_in(asked->err));
   std::map<std::string, std::string> answers;
   for (TableEntry& entry : entries_in(asked->out))

@@ -10,10 +10,13 @@ namespace forcetls {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kProtocols{
-    {{"TLSv1", "0301"}, {"TLSv1.1", "0302"}, {"TLSv1.2", "0303"}, {"TLSv1.3", "0304"}}};
+    {{"TLSv1", "301"}, {"TLSv1.1", "302"}, {"TLSv1.2", "303"}, {"TLSv1.3", "304"}}};
 
-/// Which of kProtocols that is; -1: an older one, 4: no protocol that we know.
+/// Which of kProtocols that is, by name or by number (0303, 0x303 ...: postfix, postconf(5));
+/// -1: an older one, 4: no protocol that we know.
 int number_of(std::string_view name) {
+  if (name.starts_with("0x") || name.starts_with("0X")) name.remove_prefix(2);
+  while (name.starts_with('0')) name.remove_prefix(1);
   for (std::size_t i = 0; i < kProtocols.size(); ++i)
     if (equal_ignoring_case(name, kProtocols[i].first) || name == kProtocols[i].second)
       return static_cast<int>(i);

@@ -44,10 +44,17 @@ std::string next_hop_of(const SetupDraft& draft, const std::string& text) {
   return text.substr(colon + 1);
 }
 
-std::string shell_word(std::string_view key) {
-  std::string text = "'";
-  for (const char c : key) text += c == '\'' ? std::string("''") : std::string(1, c);
-  return text + "'";
+/// The command that gives `key` a row. Keys come from tables too, and whoever writes those is not
+/// always root: nothing that a shell, or SQL, would take for its own becomes part of it.
+std::string proposed_row(const SetupDraft& draft, std::string_view key) {
+  const std::string& file = draft.facts().policy_db;
+  constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyz0123456789.:_[]-";
+  constexpr std::string_view kPath =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-";
+  if (key.find_first_not_of(kHost) != key.npos || file.find_first_not_of(kPath) != file.npos)
+    return "give it a row";
+  return "sqlite3 " + file + " \"INSERT INTO domain_policy(domain, outbound) VALUES ('" +
+         std::string(key) + "', 'verify')\"";
 }
 
 /// The most proposals that are printed one by one.
@@ -75,10 +82,8 @@ void print(SetupDraft& draft, const std::vector<Proposal>& proposals) {
   for (std::size_t i = 0; i < std::min(proposals.size(), kMostProposals); ++i)
     draft.advise(proposals[i].where + " sends mail to " + proposals[i].next_hop +
                  ", and Postfix asks for that instead of the recipient's domain. If forced domains "
-                 "may go that way: sqlite3 " +
-                 draft.facts().policy_db +
-                 " \"INSERT INTO domain_policy(domain, outbound) VALUES (" +
-                 shell_word(proposals[i].key) + ", 'verify')\"");
+                 "may go that way: " +
+                 proposed_row(draft, proposals[i].key));
   if (proposals.size() > kMostProposals)
     draft.advise("and " + std::to_string(proposals.size() - kMostProposals) +
                  " more next hops without a row");

@@ -55,6 +55,10 @@ relay_domains = customer.example
 127.0.0.1:10026 inet n - y - - smtpd -o content_filter= -o smtpd_milters= -o receive_override_options=no_milters
   -o smtpd_recipient_restrictions=permit_mynetworks,reject
 """),
+    "a parameter that is set twice, of which every tool warns": ("""
+maximal_queue_lifetime = 4d
+maximal_queue_lifetime = 5d
+""", ""),
     "transports of its own": ("""
 smtp_connection_cache_destinations = lan.example
 smtp_delivery_status_filter = regexp:$config_directory/own-filter
@@ -345,6 +349,25 @@ def test_a_result_that_postfix_refuses_is_put_back(site: Site, tmp_path: Path, r
     assert (site.state(), site.settings()) == (before, settings)
     assert not (site.etc / BACKUP).exists()
     assert site.forcetls.setup("--apply").returncode == 0
+
+
+@pytest.mark.parametrize("event", ["somebody saves main.cf", "main.cf cannot be written any more"])
+def test_what_cannot_be_put_back_stays_in_the_backup(site: Site, tmp_path: Path, event: str):
+    before = (site.etc / "main.cf").read_bytes()
+    draft = site.etc / "main.cf.forcetls-new"
+    action = f"echo '# saved' >> {site.etc}/main.cf" if "saves" in event else f"mkdir {draft}"
+    fake = tmp_path / "postfix"
+    fake.write_text(f'#!/bin/sh\n[ "$3" != check ] || {{ {action}; echo "postfix: fatal: I refuse" >&2; exit 1; }}\n',
+                    encoding="ascii")
+    fake.chmod(0o755)
+    result = _elsewhere(site, f"mount --bind {fake} /usr/sbin/postfix", "--apply")
+    assert result.returncode != 0 and "nothing was changed" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1 and str(site.etc / BACKUP) in result.stderr
+    assert (site.etc / BACKUP / "main.cf").read_bytes() == before
+    if draft.exists():
+        draft.rmdir()
+        assert site.forcetls.setup("--undo").returncode == 0
+        assert (site.etc / "main.cf").read_bytes() == before
 
 
 # -- what is broken off ----------------------------------------------------------------------------------------------

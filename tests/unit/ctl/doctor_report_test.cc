@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "ctl/queue_filters.h"
 #include "tests/unit/catch.h"
 
 using namespace forcetls;
@@ -51,9 +50,15 @@ TEST_CASE("doctor: JSON for scripts, whatever bytes main.cf holds", "[ctl][docto
   CHECK(nlohmann::json::parse(in_json(report_of({})))["findings"].empty());
 }
 
-TEST_CASE("doctor: the last filter record of a queue file counts", "[ctl][doctor]") {
-  CHECK(filter_in("").empty());
-  CHECK(filter_in("sender: a@b\nrecipient: content_filter: x\n").empty());
-  CHECK(filter_in("content_filter: smtp:[a]:25\nsender: x\ncontent_filter: smtp:[b]\n") ==
-        "smtp:[b]");
+TEST_CASE("doctor: what others wrote does not steer the terminal", "[ctl][doctor]") {
+  DoctorReport report = report_of({Severity::Leak});
+  report.findings[0].what =
+      "goes to \x1b]0;x\x07, \xc2\x9b"
+      "2J";
+  report.findings[0].where = "queue: a\nnote: fine";
+  report.findings[0].fix = "x\ry";
+  const std::string words = in_words(report);
+  CHECK(words.find("goes to ?]0;x?, ??2J\n") != words.npos);
+  CHECK(words.find("queue: a?note: fine\n") != words.npos);
+  CHECK(words.find("x?y") != words.npos);
 }

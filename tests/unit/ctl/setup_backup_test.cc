@@ -106,6 +106,24 @@ TEST_CASE("SetupBackup: at every step what is in place is known, and can be take
   CHECK(restored.modified->tv_nsec == look.modified->tv_nsec);
 }
 
+TEST_CASE("SetupBackup: master.cf goes there first, and comes back last", "[ctl][setup]") {
+  const Directory directory;
+  const SetupBackup backup(directory.path());
+  // Where the draft of a file would be written is something that cannot be removed.
+  const auto block = [&](const std::string& file) {
+    std::filesystem::create_directory(directory.path() + "/" + file + ".forcetls-new");
+  };
+  const ConfigTexts half{kBefore.main_cf, kAfter.master_cf};
+  block("main.cf");
+  CHECK_FALSE(backup.replace(kAfter));
+  CHECK(directory.texts() == half);
+  std::filesystem::remove(directory.path() + "/main.cf.forcetls-new");
+  directory.put(kAfter);
+  block("master.cf");
+  CHECK_FALSE(backup.take_back(kBefore));
+  CHECK(directory.texts() == half);
+}
+
 TEST_CASE("SetupBackup: what a hand changed is named", "[ctl][setup]") {
   const Directory directory;
   const SetupBackup backup(directory.path());

@@ -64,6 +64,9 @@ constexpr std::string_view kNotLoopback[] = {
     "[relay.example]:24",
     "relay.example:localhost",
     "[relay.example]localhost",
+    "[127.0.0.1]:25, [relay.example]:25",
+    "[127.0.0.1] [relay.example]",
+    "[127.0.0.1].relay.example",
 };
 
 }  // namespace

@@ -108,7 +108,11 @@ class Bench {
     services_.push_back(std::move(service));
     return *this;
   }
+  /// Its mail goes straight there, unless a test says otherwise.
   Bench& row(FakeRule rule) {
+    if (const std::string address = doctor::sample_address(rule.key); !address.empty())
+      facts.routes.try_emplace(address,
+                               ResolvedRoute{"smtp", address.substr(address.find('@') + 1)});
     policy.add(std::move(rule));
     return *this;
   }

@@ -167,14 +167,46 @@ TEST_CASE("doctor: routes", "[doctor]") {
          b.set("relayhost", "[127.0.0.1]:2525").route(address, "smtp", "[127.0.0.1]:2525");
        },
        {}},
+      {"several relays, each with a row as strong",
+       [&](Bench& b) {
+         b.set("relayhost", "[a.example], b.example:587")
+             .route(address, "smtp", "[a.example], b.example:587")
+             .row({.key = "[a.example]", .outbound = Level::Secure})
+             .row({.key = "b.example:587", .outbound = Level::Secure});
+       },
+       {}},
+      {"several relays, one without a row",
+       [&](Bench& b) {
+         b.set("relayhost", "[a.example], b.example:587")
+             .route(address, "smtp", "[a.example], b.example:587")
+             .row({.key = "[a.example]", .outbound = Level::Secure});
+       },
+       weak},
+      {"several relays, of which only the first is here",
+       [&](Bench& b) {
+         b.set("relayhost", "[127.0.0.1]:2525, [relay.example]")
+             .route(address, "smtp", "[127.0.0.1]:2525, [relay.example]");
+       },
+       weak},
+      {"a relay here, then something with a slash",
+       [&](Bench& b) {
+         b.set("relayhost", "[relay.example], a/b").route(address, "smtp", "[relay.example], a/b");
+       },
+       weak},
+      {"Postfix runs, and does not tell the route",
+       [](Bench& b) {
+         b.facts.routes.clear();
+         b.route("postmaster@other.example", "smtp", "other.example");
+       },
+       {"warning possible route-next-hop @ main.cf: transport_maps"}},
       {"relayhost, Postfix not running",
-       [](Bench& b) { b.set("relayhost", "[relay.example]").facts.routes.clear(); },
+       [](Bench& b) {
+         b.facts.is_running = false;
+         b.set("relayhost", "[relay.example]").facts.routes.clear();
+       },
        {"leak likely route-next-hop @ main.cf: relayhost"}},
       {"routes that Postfix cannot tell",
-       [&](Bench& b) {
-         b.facts.routes.clear();
-         b.facts.unresolved.insert(address);
-       },
+       [](Bench& b) { b.facts.routes.clear(); },
        {"warning possible route-next-hop @ main.cf: transport_maps"}},
       {"transport map",
        [&](Bench& b) { b.route(address, "smtp", "[gate.example]"); },
@@ -691,6 +723,28 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
        },
        "sqlite3 /p.db \"UPDATE domain_policy SET outbound = 'secure', mode = 'enforce', "
        "min_protocol = 'TLSv1.2', ciphers = 'high' WHERE domain = '[fall.example]'\""},
+      {"a row for the one of several that needs it",
+       [](Bench& b) {
+         b.route("postmaster@bank.example", "smtp", "[a.example], [b.example]");
+         b.row({.key = "[a.example]", .outbound = Level::Secure});
+       },
+       "sqlite3 /p.db \"INSERT INTO domain_policy(domain, outbound) VALUES ('[b.example]', "
+       "'secure')\""},
+      {"nothing that a table holds is for the shell",
+       [](Bench& b) { b.route("postmaster@bank.example", "x;reboot", "bank.example"); },
+       "correct the name of the transport in transport_maps"},
+      {"nor what lies in the queue",
+       [](Bench& b) {
+         b.facts.queued_filters = {{"A;reboot", "smtp:[f.example]"}};
+       },
+       "postsuper -r 'A;reboot'"},
+      {"nor a name that is not one",
+       [](Bench& b) {
+         b.set("mydestination", "$myhostname, a`reboot`.example")
+             .row({.key = "a`reboot`.example"})
+             .route("postmaster@a`reboot`.example", "local", "a`reboot`.example");
+       },
+       "forcetls setup --apply"},
       {"a listener's restrictions without blanks",
        [](Bench& b) {
          b.option("smtp/inet", "smtpd_recipient_restrictions", "permit_mynetworks, reject");

@@ -38,6 +38,9 @@ TEST_CASE("plan_setup: the lowest protocol of main.cf is a floor", "[mta][setup]
       {">=TLSv1.2", "TLSv1.2"},
       {">=TLSv1.2, <=TLSv1.3", "TLSv1.2"},
       {">=0304", "TLSv1.3"},
+      {">=0x303", "TLSv1.2"},
+      {">=0x0302", "TLSv1.1"},
+      {">=303 <=304", "TLSv1.2"},
       {">=SSLv3", "-"},
       {"TLSv1.2, TLSv1.3", "TLSv1.2"},
       {"tlsv1.3", "TLSv1.3"},
@@ -191,6 +194,17 @@ TEST_CASE("plan_setup: a row is proposed for each next hop on another host", "[m
   CHECK(advises(plan, "INSERT") == (std::string(row.want) != "-"));
   facts.rows = {{row.want, Level::Encrypt}};
   CHECK_FALSE(advises(plan_setup(row.site.config(), facts), "INSERT"));
+}
+
+TEST_CASE("plan_setup: nothing that a table holds is for the shell", "[mta][setup]") {
+  const char* hop =
+      GENERATE("[$(reboot)]:25", "[`reboot`]", "[a\"; reboot; \"]", "[a'b]", "[a\\b]");
+  INFO(hop);
+  SetupFacts facts = first_facts();
+  facts.tables["hash:/t"] = {{"a", std::string("smtp:") + hop}};
+  const Plan plan = plan_setup(debian12().main("transport_maps", "hash:/t").config(), facts);
+  CHECK(advises(plan, std::string("sends mail to ") + hop));
+  CHECK_FALSE(advises(plan, "sqlite3"));
 }
 
 TEST_CASE("plan_setup: many next hops are counted, not listed", "[mta][setup]") {
