@@ -1,0 +1,158 @@
+"""What `forcetls setup` refuses, puts back, or takes up again after it was broken off."""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.host_files import DAEMON_USER
+from setup_site import (BACKUP, EX_CONFIG, EX_NOINPUT, EX_NOPERM, EX_TEMPFAIL, EX_USAGE, SITES, Site, one_line,
+                        site_fixture)  # noqa: F401
+
+
+@pytest.mark.parametrize("daemon", ["policyd", "milter"])
+def test_apply_is_refused_while_a_daemon_does_not_answer(site: Site, daemon: str):
+    before, settings = site.state(), site.settings()
+    getattr(site.forcetls, daemon).stop()
+    result = site.forcetls.setup("--apply")
+    assert result.returncode == EX_TEMPFAIL
+    assert len(result.stderr.strip().splitlines()) == 1 and f"start forcetls-{daemon}" in result.stderr
+    assert (site.state(), site.settings()) == (before, settings)
+    assert not (site.etc / BACKUP).exists()
+
+
+def test_apply_is_refused_where_user_postfix_may_not_connect(site: Site):
+    mode = site.forcetls.sockets.stat().st_mode
+    site.forcetls.sockets.chmod(0o700)
+    try:
+        result = site.forcetls.setup("--apply")
+    finally:
+        site.forcetls.sockets.chmod(mode)
+    assert result.returncode == EX_TEMPFAIL and "may not connect" in result.stderr
+    assert not (site.etc / BACKUP).exists()
+
+
+def test_another_instance_needs_sockets_in_its_own_queue_directory(site: Site, tmp_path: Path):
+    for name in ("main.cf", "master.cf"):
+        shutil.copy(site.etc / name, tmp_path / name)
+    queue = tmp_path / "queue"
+    queue.mkdir()
+    subprocess.run(["postconf", "-c", str(tmp_path), "-e", f"queue_directory={queue}"], check=True)
+    result = site.forcetls.ctl("setup", "--config-dir", str(tmp_path), "--policy-db", str(site.forcetls.policy_db),
+                               "--apply")
+    assert result.returncode == EX_TEMPFAIL
+    assert f"listen_map = unix:{queue}/forcetls/map.sock" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["main.cf", "master.cf", "queue"]
+
+
+def test_per_site_tables_are_refused_with_what_to_do(site: Site):
+    site.lab.postfix.set(smtp_tls_per_site="hash:/etc/tls_per_site")
+    line = one_line(site.forcetls.setup("--apply"), EX_CONFIG)
+    assert "smtp_tls_per_site" in line and "rows of domain_policy" in line
+
+
+def test_wrong_use_is_one_line(site: Site, tmp_path: Path):
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return site.forcetls.ctl("setup", "--policy-db", str(site.forcetls.policy_db), *arguments)
+
+    assert "no such file" in one_line(run("--config-dir", str(tmp_path)), EX_NOINPUT).lower()
+    shutil.copy(site.etc / "master.cf", tmp_path / "master.cf")
+    (tmp_path / "main.cf").write_text("this is no parameter\n", encoding="ascii")
+    assert str(tmp_path) in one_line(run("--config-dir", str(tmp_path)), EX_CONFIG)
+    both = run("--apply", "--undo")
+    assert both.returncode == EX_USAGE and len(both.stderr.strip().splitlines()) == 1
+    no_policy = site.forcetls.ctl("setup", "--config-dir", str(site.etc), "--policy-db", "/nowhere/policy.db")
+    assert "/nowhere/policy.db" in one_line(no_policy, EX_NOINPUT)
+
+
+def _elsewhere(site: Site, preparation: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Runs setup in a mount namespace of its own, after a shell command there."""
+    command = [str(site.forcetls.program("forcetls")), "setup", "--config-dir", str(site.etc), "--policy-db",
+               str(site.forcetls.policy_db), *arguments]
+    return subprocess.run(["unshare", "-m", "sh", "-c", f'{preparation} && exec "$@"', "sh", *command],
+                          capture_output=True, text=True, check=False)
+
+
+def test_without_postfix_write_permission_or_root_it_says_so(site: Site):
+    before = site.state()
+    assert "Postfix is not installed" in one_line(_elsewhere(site, "mount -t tmpfs none /usr/sbin"), EX_NOINPUT)
+    read_only = _elsewhere(site, f"mount --bind {site.etc} {site.etc} && mount -o remount,ro,bind {site.etc}", "--apply")
+    assert read_only.returncode == EX_NOPERM and "Read-only file system" in read_only.stderr
+    assert len(read_only.stderr.strip().splitlines()) == 1
+    as_daemon = subprocess.run(
+        ["setpriv", "--reuid", str(DAEMON_USER.uid), "--regid", str(DAEMON_USER.uid), "--clear-groups",
+         str(site.forcetls.program("forcetls")), "setup", "--config-dir", str(site.etc)],
+        capture_output=True, text=True, check=False)
+    assert "root" in one_line(as_daemon, EX_NOPERM)
+    assert site.state() == before
+
+
+@pytest.mark.parametrize("refused", ["check", "reload"])
+def test_a_result_that_postfix_refuses_is_put_back(site: Site, tmp_path: Path, refused: str):
+    site.lab.postfix.set(smtp_tls_mandatory_ciphers="high")
+    before, settings = site.state(), site.settings()
+    shutil.copy("/usr/sbin/postfix", tmp_path / "real")
+    fake = tmp_path / "postfix"
+    fake.write_text(f'#!/bin/sh\n[ "$3" != {refused} ] || {{ echo "postfix: fatal: I refuse" >&2; exit 1; }}\n'
+                    f'exec {tmp_path}/real "$@"\n', encoding="ascii")
+    fake.chmod(0o755)
+    result = _elsewhere(site, f"mount --bind {fake} /usr/sbin/postfix", "--apply")
+    assert result.returncode != 0 and "I refuse; nothing was changed" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert (site.state(), site.settings()) == (before, settings)
+    assert not (site.etc / BACKUP).exists()
+    assert site.forcetls.setup("--apply").returncode == 0
+
+
+@pytest.mark.parametrize("event", ["somebody saves main.cf", "main.cf cannot be written any more"])
+def test_what_cannot_be_put_back_stays_in_the_backup(site: Site, tmp_path: Path, event: str):
+    before = (site.etc / "main.cf").read_bytes()
+    draft = site.etc / "main.cf.forcetls-new"
+    action = f"echo '# saved' >> {site.etc}/main.cf" if "saves" in event else f"mkdir {draft}"
+    fake = tmp_path / "postfix"
+    fake.write_text(f'#!/bin/sh\n[ "$3" != check ] || {{ {action}; echo "postfix: fatal: I refuse" >&2; exit 1; }}\n',
+                    encoding="ascii")
+    fake.chmod(0o755)
+    result = _elsewhere(site, f"mount --bind {fake} /usr/sbin/postfix", "--apply")
+    assert result.returncode != 0 and "nothing was changed" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1 and str(site.etc / BACKUP) in result.stderr
+    assert (site.etc / BACKUP / "main.cf").read_bytes() == before
+    if draft.exists():
+        draft.rmdir()
+        assert site.forcetls.setup("--undo").returncode == 0
+        assert (site.etc / "main.cf").read_bytes() == before
+
+
+# -- what is broken off ----------------------------------------------------------------------------------------------
+
+def _apply_and_kill(site: Site, moment) -> None:
+    """Starts --apply and kills it as soon as `moment` is true (or lets it end, if that is sooner)."""
+    command = [str(site.forcetls.program("forcetls")), "setup", "--config-dir", str(site.etc), "--policy-db",
+               str(site.forcetls.policy_db), "--apply"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not moment():
+            pass
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("way_out", ["--undo", "--apply"])
+@pytest.mark.parametrize("moment", ["backup begun", "manifest there", "main.cf replaced", "master.cf replaced"])
+def test_killed_at_any_moment_it_can_be_undone_and_finished(site: Site, moment: str, way_out: str):
+    site.append(*SITES["comments, continuation lines and $names"])
+    before = site.state()
+    inodes = {name: (site.etc / name).stat().st_ino for name in ("main.cf", "master.cf")}
+    moments = {
+        "backup begun": (site.etc / BACKUP).exists, "manifest there": (site.etc / BACKUP / "manifest.json").exists,
+        **{f"{name} replaced": lambda name=name: (site.etc / name).stat().st_ino != inodes[name] for name in inodes}}
+    _apply_and_kill(site, moments[moment])
+    killed = site.state()
+    for name in inodes:
+        assert killed[name][0] in (before[name][0], *(killed.get(f"{BACKUP}/{name}.{n}", (b"?",))[0] for n in (1, 2)))
+    if way_out == "--apply":
+        assert site.forcetls.setup("--apply").returncode == 0
+        assert "nothing to change" in site.forcetls.setup().stdout
+    assert site.forcetls.setup("--undo").returncode == 0
+    left = {name: what for name, what in site.state().items() if BACKUP not in name}
+    assert left == before

@@ -1,0 +1,108 @@
+// The doctor's fixes, as an administrator types them.
+#include "shared/mta/doctor.h"
+#include "tests/unit/shared/mta/doctor_rows.h"
+
+using namespace forcetls;
+
+TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]") {
+  const struct {
+    const char* what;
+    std::function<void(Bench&)> make;
+    const char* want;
+  } rows[] = {
+      {"main.cf", [](Bench& b) { b.set("delay_warning_time", "0"); },
+       "postconf -e delay_warning_time=1h && postfix reload"},
+      {"not running", [](Bench& b) { b.set("delay_warning_time", "0").facts.is_running = false; },
+       "postconf -e delay_warning_time=1h"},
+      {"another instance",
+       [](Bench& b) {
+         b.set("delay_warning_time", "0").facts.config_directory = "/etc/my postfix";
+       },
+       "postconf -c '/etc/my postfix' -e delay_warning_time=1h && postfix -c '/etc/my postfix' "
+       "reload"},
+      {"a service", [](Bench& b) { b.option("relay/unix", "smtp_tls_loglevel", "0"); },
+       "postconf -P relay/unix/smtp_tls_loglevel=1 && postfix reload"},
+      {"existing tables stay",
+       [](Bench& b) { b.set("smtp_tls_policy_maps", "hash:/a, $b").set("b", "cdb:/b"); },
+       "postconf -e 'smtp_tls_policy_maps=socketmap:unix:forcetls/map.sock:tls, hash:/a, $b, "
+       "socketmap:unix:forcetls/map.sock:default' && postfix reload"},
+      {"a row", [](Bench& b) { b.set("smtp_fallback_relay", "[FALL.example]:26"); },
+       "sqlite3 /p.db \"INSERT INTO domain_policy(domain, outbound) VALUES ('[fall.example]:26', "
+       "'secure')\""},
+      {"a stricter row",
+       [](Bench& b) {
+         b.set("smtp_fallback_relay", "[fall.example]").row({.key = "[fall.example]"});
+       },
+       "sqlite3 /p.db \"UPDATE domain_policy SET outbound = 'secure', mode = 'enforce', "
+       "min_protocol = 'TLSv1.2', ciphers = 'high' WHERE domain = '[fall.example]'\""},
+      {"a row for the one of several that needs it",
+       [](Bench& b) {
+         b.route("postmaster@bank.example", "smtp", "[a.example], [b.example]");
+         b.row({.key = "[a.example]", .outbound = Level::Secure});
+       },
+       "sqlite3 /p.db \"INSERT INTO domain_policy(domain, outbound) VALUES ('[b.example]', "
+       "'secure')\""},
+      {"nothing that a table holds is for the shell",
+       [](Bench& b) { b.route("postmaster@bank.example", "x;reboot", "bank.example"); },
+       "correct the name of the transport in transport_maps"},
+      {"nor what lies in the queue",
+       [](Bench& b) {
+         b.facts.queued_filters = {{"A;reboot", "smtp:[f.example]"}};
+       },
+       "postsuper -r 'A;reboot'"},
+      {"nor a name that is not one",
+       [](Bench& b) {
+         b.set("mydestination", "$myhostname, a`reboot`.example")
+             .row({.key = "a`reboot`.example"})
+             .route("postmaster@a`reboot`.example", "local", "a`reboot`.example");
+       },
+       "forcetls setup --apply"},
+      {"a listener's restrictions without blanks",
+       [](Bench& b) {
+         b.option("smtp/inet", "smtpd_recipient_restrictions", "permit_mynetworks, reject");
+       },
+       "postconf -P 'smtp/inet/smtpd_recipient_restrictions=check_policy_service,"
+       "{unix:forcetls/policy.sock,timeout=10s},permit_mynetworks,reject' && postfix reload"},
+      {"a list with blanks in master.cf",
+       [](Bench& b) {
+         b.option("smtp/inet", "smtpd_milters",
+                  "{ unix:forcetls/milter.sock, default_action=tempfail }, inet:filter.example:9");
+       },
+       "postconf -F 'smtp/inet/command=smtpd -o { smtpd_milters = { unix:forcetls/milter.sock, "
+       "default_action=tempfail } }' && postfix reload"},
+      {"default last",
+       [](Bench& b) {
+         b.set("smtp_tls_policy_maps",
+               "socketmap:unix:forcetls/map.sock:tls, socketmap:unix:forcetls/map.sock:default, "
+               "hash:/a");
+         b.facts.settings["unlisted_relay"] = "encrypt";
+       },
+       "postconf -e 'smtp_tls_policy_maps=socketmap:unix:forcetls/map.sock:tls, hash:/a, "
+       "socketmap:unix:forcetls/map.sock:default' && postfix reload"},
+      {"rows for what a per-site table forces",
+       [](Bench& b) {
+         b.set("smtp_tls_per_site", "hash:/s");
+         b.facts.tables["hash:/s"] = {{"a.example", "MUST"},
+                                      {"b.example", "MUST_NOPEERMATCH"},
+                                      {"c.example", "NONE"},
+                                      {"bank.example", "MUST"},
+                                      {"d'.example", "MUST"}};
+       },
+       "sqlite3 /p.db \"INSERT INTO domain_policy(domain, outbound) VALUES ('a.example', "
+       "'verify'), ('b.example', 'encrypt')\" && postconf -X smtp_tls_per_site && postfix reload"},
+      {"a listener's list with blanks inside its elements",
+       [](Bench& b) {
+         b.option("smtp/inet", "smtpd_milters",
+                  "inet:192.0.2.8:1, { unix:forcetls/milter.sock, default_action=tempfail }");
+       },
+       "postconf -F 'smtp/inet/command=smtpd -o { smtpd_milters = "
+       "{ unix:forcetls/milter.sock, default_action=tempfail } }' && postfix reload"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.what);
+    Bench bench;
+    bench.bolt_on().bank();
+    row.make(bench);
+    CHECK(bench.findings().front().fix == row.want);
+  }
+}
