@@ -1,7 +1,8 @@
 """The ways round a row that are known: what each is, how a site comes to have it, and how it is closed.
 
 Sources: the project's notes on Postfix (levels against partners, connection cache, bypasses of a table), its second
-look at them, and those on TLS-Required. Some rows are no ways round it: they look so, and doctor must not call them a leak.
+look at them, and those on TLS-Required. Some rows are no ways round it: they look so, and doctor must not call them a
+leak.
 `before` is the proof that the way is real; `finding` is what doctor must say of it; `after` is what becomes of the
 message when `setup --apply` or the finding's own fix has been done. See sites.Bypass for the columns.
 """

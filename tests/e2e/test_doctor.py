@@ -53,7 +53,8 @@ def test_a_stock_postfix_has_leaks(stock: Forcetls):
     assert status == LEAK
     assert STOCK_LEAKS <= _ids(findings, "leak"), findings
     assert STOCK_WARNINGS <= _ids(findings, "warning"), findings
-    assert all(finding[part] for finding in findings for part in ("id", "severity", "certainty", "where", "what", "fix"))
+    parts = ("id", "severity", "certainty", "where", "what", "fix")
+    assert all(finding[part] for finding in findings for part in parts)
 
 
 def test_with_our_lines_nothing_is_left_but_notes(bolted: Forcetls):

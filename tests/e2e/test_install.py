@@ -37,7 +37,8 @@ def test_nothing_but_what_belongs_there_is_installed(prefix: Path):
 
 
 def test_the_manual_of_the_policy_names_every_table_view_column_and_setting(prefix: Path, tmp_path: Path):
-    subprocess.run([prefix / "bin/forcetls", "init", "--policy-db", tmp_path / "policy.db"], check=True, capture_output=True)
+    made = [prefix / "bin" / "forcetls", "init", "--policy-db", tmp_path / "policy.db"]
+    subprocess.run(made, check=True, capture_output=True)
     manual = (prefix / "share/man/man5/forcetls-policy.5").read_text("utf-8")
     database = sqlite3.connect(tmp_path / "policy.db")
     names = {name for (name,) in database.execute(

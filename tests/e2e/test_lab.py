@@ -289,7 +289,8 @@ def test_what_a_test_changes_in_main_cf_is_undone_for_the_next(lab: Lab):
 
 
 def test_main_cf_lines_are_read_with_comments_and_continuations():
-    assert read_main_cf("# why\na = 1\n\nb =\n  x y\n# in between\n\tz = w\nc=\n") == {"a": "1", "b": "x y z = w", "c": ""}
+    text = "# why\na = 1\n\nb =\n  x y\n# in between\n\tz = w\nc=\n"
+    assert read_main_cf(text) == {"a": "1", "b": "x y z = w", "c": ""}
 
 
 def test_the_host_sees_neither_the_lab_network_nor_its_files(lab: Lab):

@@ -214,7 +214,8 @@ def test_next_hops_are_listed_with_a_row_for_each(site: Site):
     site.lab.postfix.set(relayhost="[relay.isp.example]:587", transport_maps=transport)
     shown = site.forcetls.setup().stdout
     for key in ("[relay.isp.example]:587", "[lan.example]:25"):
-        proposal = re.search(r'sqlite3 \S+ "(INSERT INTO domain_policy[^"]*' + re.escape(f"'{key}'") + r'[^"]*)"', shown)
+        row = r'sqlite3 \S+ "(INSERT INTO domain_policy[^"]*' + re.escape(f"'{key}'") + r'[^"]*)"'
+        proposal = re.search(row, shown)
         assert proposal, shown
         site.forcetls.set_policy(proposal[1])
         assert f"'{key}'" not in site.forcetls.setup().stdout

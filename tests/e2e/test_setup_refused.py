@@ -78,7 +78,8 @@ def _elsewhere(site: Site, preparation: str, *arguments: str) -> subprocess.Comp
 def test_without_postfix_write_permission_or_root_it_says_so(site: Site):
     before = site.state()
     assert "Postfix is not installed" in one_line(_elsewhere(site, "mount -t tmpfs none /usr/sbin"), EX_NOINPUT)
-    read_only = _elsewhere(site, f"mount --bind {site.etc} {site.etc} && mount -o remount,ro,bind {site.etc}", "--apply")
+    mount = f"mount --bind {site.etc} {site.etc} && mount -o remount,ro,bind {site.etc}"
+    read_only = _elsewhere(site, mount, "--apply")
     assert read_only.returncode == EX_NOPERM and "Read-only file system" in read_only.stderr
     assert len(read_only.stderr.strip().splitlines()) == 1
     as_daemon = subprocess.run(
