@@ -219,7 +219,10 @@ class Postfix:
         self._run("postqueue", "-c", str(self.etc), "-f")
 
     def retry(self, queue_id: str) -> None:
-        """Tries one message again, now."""
+        """Tries one message again, once nothing of it is on its way any more (the log is a little ahead of that)."""
+        wait_for(lambda: (queue_id, "active") not in {(message["queue_id"], message["queue_name"])
+                                                      for message in self.queue()},
+                 QUEUE_DEADLINE_S, f"{queue_id} to be deferred", self.log.tail)
         self._run("postqueue", "-c", str(self.etc), "-i", queue_id)
 
     def expire(self, queue_id: str) -> None:
