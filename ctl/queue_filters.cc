@@ -22,7 +22,7 @@ constexpr int kMostRecords = 1'000'000;
 constexpr std::size_t kLongestRecord = 100'000;
 
 /// Types of records (postfix: rec_type.h).
-enum RecordType : char { kSize = 'C', kFilter = 'L', kPointer = 'p', kEnd = 'E' };
+constexpr char kSize = 'C', kFilter = 'L', kPointer = 'p', kEnd = 'E';
 
 struct Record {
   char type = 0;

@@ -1,5 +1,7 @@
 #include "shared/db/setting_table.h"
 
+#include <fmt/format.h>
+
 #include "schema/sql.h"
 #include "shared/db/database.h"
 #include "shared/db/migrate.h"
@@ -39,8 +41,9 @@ Result<void> write_settings(const std::string& path, const SettingTable& values)
     statement->reset();  // What is not over cannot be committed.
     // Made by an early build: to go on would be to answer without what main.cf demands.
     if (!is_there)
-      return fail(ErrorCode::WrongSchema,
-                  path + ": has no setting " + name + ": it is of another version of forcetls");
+      return fail(
+          ErrorCode::WrongSchema,
+          fmt::format("{}: has no setting {}: it is of another version of forcetls", path, name));
   }
   return transaction->commit();
 }
