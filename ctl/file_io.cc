@@ -45,6 +45,10 @@ bool dress(int descriptor, const FileLook& look) {
   return ::futimens(descriptor, times) == 0;
 }
 
+/// Where a file is written before it takes its place. Always the same name: what a crash leaves,
+/// the next time takes away.
+std::string draft_of(const std::string& target) { return target + ".forcetls-new"; }
+
 }  // namespace
 
 tl::unexpected<Error> file_failure(const std::string& path) {
@@ -85,8 +89,7 @@ Result<FileLook> look_of(const std::string& path) {
 
 Result<void> replace_file(const std::string& path, std::string_view content, const FileLook& look) {
   const std::string target = behind_links(path);
-  // Always the same name: what a crash leaves, the next time takes away.
-  const std::string draft = target + ".forcetls-new";
+  const std::string draft = draft_of(target);
   ::unlink(draft.c_str());
   const UniqueFd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file) return file_failure(path);
@@ -112,6 +115,7 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
 }
 
 Result<void> remove_file(const std::string& path) {
+  ::unlink(draft_of(behind_links(path)).c_str());
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return file_failure(path);
   return {};
 }

@@ -32,7 +32,8 @@ Result<void> replace_file(const std::string& path, std::string_view content, con
 /// Makes `path`, and the directories above it that are missing. Errors: Denied, System.
 Result<void> make_directories(const std::string& path, mode_t mode);
 
-/// Removes a file if it is there. Errors: Denied, System.
+/// Removes a file if it is there, and what a broken-off replace_file left of it. Errors: Denied,
+/// System.
 Result<void> remove_file(const std::string& path);
 
 /// What happened to the names in a directory is durable once it returns.

@@ -180,6 +180,14 @@ TEST_CASE("replace_file: writes through a link, leaves nothing behind", "[ctl][s
   CHECK(failed.error().code == ErrorCode::NotFound);
 }
 
+TEST_CASE("remove_file: takes away what a broken-off replace_file left, too", "[ctl][setup]") {
+  const Directory directory;
+  const std::string table = directory.path() + "/table";
+  REQUIRE(replace_file(table + ".forcetls-new", "half", FileLook{}));
+  REQUIRE(remove_file(table));
+  CHECK_FALSE(std::filesystem::exists(table + ".forcetls-new"));
+}
+
 TEST_CASE("read_file: what is no file of a sane size is an error", "[ctl][setup]") {
   const Directory directory;
   CHECK(read_file(directory.path() + "/none").error().code == ErrorCode::NotFound);
