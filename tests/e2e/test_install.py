@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,13 @@ def test_the_manual_of_the_policy_names_every_table_view_column_and_setting(pref
     made = [prefix / "bin" / "forcetls", "init", "--policy-db", tmp_path / "policy.db"]
     subprocess.run(made, check=True, capture_output=True)
     manual = (prefix / "share/man/man5/forcetls-policy.5").read_text("utf-8")
-    database = sqlite3.connect(tmp_path / "policy.db")
-    names = {name for (name,) in database.execute(
-        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '%\\_rule' ESCAPE '\\'"
-        " AND name NOT LIKE 'sqlite%'")}
-    names |= {column for (column,) in database.execute(
-        "SELECT c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
-        " WHERE t.name IN ('domain_policy', 'suspension', 'setting', 'policy_change')")}
-    names |= {name for (name,) in database.execute("SELECT name FROM setting")}
+    with closing(sqlite3.connect(tmp_path / "policy.db")) as database:
+        names = {name for (name,) in database.execute(
+            "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '%\\_rule' ESCAPE '\\'"
+            " AND name NOT LIKE 'sqlite%'")}
+        names |= {column for (column,) in database.execute(
+            "SELECT c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+            " WHERE t.name IN ('domain_policy', 'suspension', 'setting', 'policy_change')")}
+        names |= {name for (name,) in database.execute("SELECT name FROM setting")}
     assert not {name for name in names if not re.search(rf"\b{name}\b", manual)}
     assert {"domain_policy", "on_failure", "tls_required_header", "effective_policy"} <= names
