@@ -45,7 +45,7 @@ class Bypass:
     arrives_in_clear: bool = False  # Over the link, from a client: what is captured then proves nothing.
     before: str = "partner CLEAR"
     since: tuple[int, int] = (3, 7)
-    until: tuple[int, int] = (99, 0)  # The first release in whose lab it was not seen any more.
+    until: tuple[int, int] = (99, 0)  # The first release that does not have it any more.
     # What doctor says (nothing, if finding is empty), how it is closed, and what becomes of the message then.
     finding: str = ""
     severity: str = "leak"
