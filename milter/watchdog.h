@@ -1,22 +1,30 @@
 // Signs of life for systemd (sd_watchdog_enabled(3)), beside libmilter, which keeps its thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
+#include "milter/self_probe.h"
+#include "shared/base/log.h"
+
 namespace forcetls {
 
-/// Gives a sign of life twice in each watchdog interval, from a thread of its own, while it lives;
-/// none if systemd wants none.
+/// While it lives, gives a sign of life twice in each watchdog interval, from a thread of its own,
+/// as long as the milter answers on its socket; none if systemd wants none.
 class Watchdog {
  public:
-  Watchdog();
+  Watchdog(const SelfProbe& probe, const Log& log);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
  private:
+  void watch(std::chrono::microseconds pause);
+
+  const SelfProbe probe_;
+  const Log& log_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

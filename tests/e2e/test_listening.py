@@ -1,5 +1,6 @@
 """Where the daemons listen, and how they start: addresses, sockets of systemd, flags, configuration file."""
 
+import contextlib
 import os
 import re
 import socket
@@ -149,6 +150,30 @@ def test_systemd_hears_ready_then_signs_of_life_then_stopping(place: Place, prog
             pass
         assert last == b"STOPPING=1"
         thread.join()
+
+
+def test_a_milter_that_nobody_can_reach_gives_no_sign_of_life(place: Place):
+    address = place.address("unreachable.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = place.directory / "unreachable.notify"
+        manager.bind(str(path))
+        path.chmod(0o666)
+        manager.settimeout(START_DEADLINE_S)
+        daemon = place.daemon("forcetls-milter", "--listen", address, environment={
+            "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": str(WATCHDOG_US)})
+        daemon.start()
+        while manager.recv(1000) != b"WATCHDOG=1":
+            pass
+        Path(address.removeprefix("unix:")).unlink()
+        wait_for(lambda: daemon.output().count("no answer on our own socket") >= 3, START_DEADLINE_S,
+                 "the milter to miss its socket", daemon.output)
+        manager.setblocking(False)
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(manager.recv(1000))
+        assert len(heard) <= 1, "a sign of life that was given while the socket was removed"
+        daemon.stop()
 
 
 def test_policyd_serves_the_sockets_that_systemd_names_map_and_policy(place: Place):
