@@ -85,10 +85,20 @@ class Story:
     def bolt_on(self) -> None:
         """forcetls comes, and the partners are put into the table."""
         self.forcetls = self.lab.start_forcetls()
+        self.lab.reset("stock")
+        typed("forcetls setup --apply", self.forcetls.set_up("--apply"))
         for _, domain, _ in PARTNERS:
             self.policy(f"INSERT INTO domain_policy(domain, outbound) VALUES ('{domain}', 'secure')")
         for _, domain, _ in PARTNERS:
             self.forcetls.wait_for_answer("tls", domain, "OK secure")
+
+    def examine(self) -> None:
+        """Ways around the table, as doctor sees them."""
+        result = self.forcetls.ctl("doctor", "--policy-db", str(self.forcetls.policy_db), "--config-dir",
+                                   str(self.lab.postfix.etc))
+        typed("forcetls doctor", result.stdout)
+        if result.returncode != 0:
+            raise SystemExit(f"forcetls doctor: exit {result.returncode}\n{result.stderr}")
 
     def edit(self) -> None:
         """A row is changed while everything runs."""
@@ -132,6 +142,7 @@ def main() -> int:
         story.send_to_all()
         heading("2. forcetls is bolted on, and the partners are put into the table")
         story.bolt_on()
+        story.examine()
         story.send_to_all()
         heading("3. A row is edited: the next message goes by it, without reload or restart")
         story.edit()
