@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "ctl/command.h"
 #include "ctl/file_io.h"
@@ -44,6 +45,21 @@ Result<UniqueFd> take_turn(const std::string& config_directory) {
   return directory;
 }
 
+/// Why main.cf is not this directory's own; empty: it is. Every program of Postfix takes a main.cf
+/// at its word, and would look for our table elsewhere.
+std::string fault_of_directory(const PostfixInstance& instance, const PostfixConfig& postfix) {
+  const std::string named = postfix.value("config_directory");
+  std::error_code ignored;
+  if (named == instance.config_directory() ||
+      std::filesystem::equivalent(named, instance.config_directory(), ignored))
+    return {};
+  return fmt::format(
+      "{}/main.cf says config_directory = {}: remove that line (postconf -c {} -X "
+      "config_directory), "
+      "or name the other directory with --config-dir",
+      instance.config_directory(), named, instance.config_directory());
+}
+
 Result<SetupWork> plan_work(const Config& config, const SetupOptions& options,
                             const PostfixInstance& instance, const SetupBackup& backup) {
   SetupWork work;
@@ -56,6 +72,10 @@ Result<SetupWork> plan_work(const Config& config, const SetupOptions& options,
   work.now = *std::move(now);
   auto postfix = instance.read_config();
   if (!postfix) return fail(std::move(postfix).error());
+  if (auto fault = fault_of_directory(instance, *postfix); !fault.empty()) {
+    work.plan.refusals.push_back(std::move(fault));
+    return work;
+  }
   auto around =
       look_around(config, options, instance, *postfix, work.before.value_or(SetupManifest{}));
   if (!around) return fail(std::move(around).error());
@@ -117,9 +137,10 @@ int set_up(const Config& config, const SetupOptions& options, const PostfixInsta
 int take_back(const Config& config, const PostfixInstance& instance, const SetupBackup& backup) {
   const auto undone = undo_setup(config, instance, backup);
   if (!undone) return give_up(undone.error());
-  fmt::print(
-      "{}: {}\n", instance.config_directory(),
-      *undone ? "main.cf and master.cf are as they were before forcetls setup" : "nothing to undo");
+  fmt::print("{}: {}\n", instance.config_directory(),
+             undone->anything ? "main.cf and master.cf are as they were before forcetls setup"
+                              : "nothing to undo");
+  if (!undone->stays.empty()) fmt::print("{}\n", undone->stays);
   return EX_OK;
 }
 

@@ -70,14 +70,6 @@ Result<void> write_new_files(const std::vector<NewFile>& files) {
   return {};
 }
 
-SettingTable settings_of(const SetupManifest& manifest, const SettingTable& now) {
-  SettingTable old;
-  for (const auto& [name, setting] : manifest.settings)
-    if (const auto found = now.find(name); found != now.end() && found->second == setting.after)
-      old[name] = setting.before;
-  return old;
-}
-
 /// What the manifest will say once the work is done.
 void record(SetupManifest& manifest, const SetupWork& work) {
   for (const SettingChange& change : work.plan.settings) {
@@ -89,9 +81,7 @@ void record(SetupManifest& manifest, const SetupWork& work) {
     entry->second.after = change.value;
   }
   for (const NewFile& file : work.files)
-    if (!file.previous && std::find(manifest.created.begin(), manifest.created.end(), file.path) ==
-                              manifest.created.end())
-      manifest.created.push_back(file.path);
+    if (!file.previous && !manifest.has_made(file.path)) manifest.created.push_back(file.path);
 }
 
 std::string name_in_backup(const SetupBackup& backup, const std::string& path) {
@@ -123,22 +113,78 @@ Result<void> write_planned_settings(const Config& config, const SetupWork& work)
   if (work.plan.settings.empty()) return {};
   SettingTable values;
   for (const SettingChange& change : work.plan.settings) values[change.name] = change.value;
-  return write_settings(config.policy_db, values);
+  return write_settings(config.policy_db, values, kSetupAuthor);
 }
 
+/// Gives the settings back what they were before this --apply, those that nobody has written since.
+void take_settings_back(const Config& config, const SetupWork& work) {
+  const auto now = read_settings(config.policy_db);
+  if (!now) return;
+  SettingTable values;
+  for (const SettingChange& change : work.plan.settings) {
+    const auto old = work.settings_now.find(change.name);
+    const auto present = now->find(change.name);
+    if (old != work.settings_now.end() && present != now->end() && present->second == change.value)
+      values[change.name] = old->second;
+  }
+  if (!values.empty()) static_cast<void>(write_settings(config.policy_db, values, kSetupAuthor));
+}
+
+/// A file that setup is about to make, as it is before.
+struct FormerFile {
+  std::string path;
+  std::optional<std::string> content;  ///< nothing: it is not there
+  FileLook look;
+};
+
+Result<std::vector<FormerFile>> former_files(const SetupWork& work) {
+  std::vector<FormerFile> files;
+  for (const NewFile& file : work.files) {
+    FormerFile& former = files.emplace_back(FormerFile{file.path, {}, {}});
+    auto content = read_file(file.path);
+    if (!content && content.error().code == ErrorCode::NotFound) continue;
+    if (!content) return fail(std::move(content).error());
+    const auto look = look_of(file.path);
+    if (!look) return fail(look.error());
+    former.content = *std::move(content);
+    former.look = *look;
+  }
+  return files;
+}
+
+void put_new_files_back(const std::vector<FormerFile>& files) {
+  for (const FormerFile& file : files)
+    static_cast<void>(file.content ? replace_file(file.path, *file.content, file.look)
+                                   : remove_file(file.path));
+}
+
+/// What was there when --apply began, to go back to after a failure.
+struct Beginning {
+  std::vector<FormerFile> files;
+  std::optional<SetupManifest> earlier;  ///< of the backup that is gone on with; nothing: a new one
+  std::string aside;                     ///< where a backup that is gone on without was put
+};
+
 /// The backup to work with: the one that there is, if the files are still what it left.
-Result<SetupManifest> open_backup(const SetupBackup& backup, const SetupWork& work) {
+Result<SetupManifest> open_backup(const SetupBackup& backup, const SetupWork& work,
+                                  Beginning& beginning) {
   if (!work.before) return backup.begin();
   const auto changed = backup.changed_file(*work.before);
   if (!changed) return fail(changed.error());
-  if (changed->empty()) return *work.before;
-  const auto aside = backup.put_aside();
-  if (!aside) return fail(aside.error());
+  if (changed->empty()) {
+    beginning.earlier = work.before;
+    return *work.before;
+  }
+  auto aside = backup.put_aside();
+  if (!aside) return fail(std::move(aside).error());
+  beginning.aside = *std::move(aside);
   fmt::print(
       "{} was changed by hand since the last --apply: --undo will go back to what it is "
       "now; the older backup is in {}\n",
-      *changed, *aside);
-  return backup.begin();
+      *changed, beginning.aside);
+  auto manifest = backup.begin();
+  if (manifest) manifest->take_over(*work.before);
+  return manifest;
 }
 
 /// From the moment when something is touched; the caller undoes it if this fails.
@@ -183,26 +229,71 @@ bool put_files_back(const PostfixInstance& instance, const SetupBackup& backup,
   return done.has_value();
 }
 
-/// After a failure: what was there before this --apply. `earlier`: the manifest of the backup that
-/// was there already; nothing if this --apply made it. False: it could not be done; then the
+/// After a failure: what was there before this --apply. False: it could not be done; then the
 /// backup is kept, with all that the files in place may need.
 bool put_back(const Config& config, const PostfixInstance& instance, const SetupBackup& backup,
-              const SetupWork& work, const std::optional<SetupManifest>& earlier) {
-  if (!put_files_back(instance, backup, work, earlier.has_value())) return false;
-  SettingTable settings;
-  for (const SettingChange& change : work.plan.settings)
-    if (const auto old = work.settings_now.find(change.name); old != work.settings_now.end())
-      settings[change.name] = old->second;
-  if (!settings.empty()) static_cast<void>(write_settings(config.policy_db, settings));
-  if (earlier) {
-    static_cast<void>(backup.save(*earlier));
-    return true;
-  }
-  for (const NewFile& file : work.files)
-    static_cast<void>(file.previous ? bring_back_previous(backup, file.path)
-                                    : remove_file(file.path));
-  static_cast<void>(backup.remove());
+              const SetupWork& work, const Beginning& beginning) {
+  if (!put_files_back(instance, backup, work, beginning.earlier.has_value())) return false;
+  take_settings_back(config, work);
+  put_new_files_back(beginning.files);
+  static_cast<void>(beginning.earlier ? backup.save(*beginning.earlier) : backup.remove());
+  if (!beginning.aside.empty()) static_cast<void>(backup.take_up(beginning.aside));
   return true;
+}
+
+/// Makes the backup, and then the changes.
+Result<void> back_up_and_carry_out(const Config& config, const PostfixInstance& instance,
+                                   const SetupBackup& backup, const SetupWork& work,
+                                   Beginning& beginning) {
+  auto files = former_files(work);
+  if (!files) return fail(std::move(files).error());
+  beginning.files = *std::move(files);
+  auto manifest = open_backup(backup, work, beginning);
+  if (!manifest) return fail(std::move(manifest).error());
+  record(*manifest, work);
+  if (auto done = keep_previous(backup, work); !done) return done;
+  if (auto done = backup.announce(*manifest, work.next); !done) return done;
+  if (auto done = carry_out(config, instance, backup, work); !done) return done;
+  return backup.finish(*manifest);
+}
+
+/// What --undo gives back: nothing but a lowering. tls_required_header = ignore is right only while
+/// main.cf has tls_required_enable = no. What was raised stays, and so does what another instance
+/// that uses the same policy may need.
+bool is_taken_back(std::string_view setting) { return setting == "tls_required_header"; }
+
+Result<void> take_lowering_back(const Config& config, const SetupManifest& manifest,
+                                const SettingTable& now) {
+  SettingTable old;
+  for (const auto& [name, setting] : manifest.settings)
+    if (const auto found = now.find(name);
+        is_taken_back(name) && found != now.end() && found->second == setting.after)
+      old[name] = setting.before;
+  return old.empty() ? Result<void>() : write_settings(config.policy_db, old, kSetupAuthor);
+}
+
+/// Which settings stay after --undo, and the command for a person who wants them back. Empty: none.
+std::string settings_that_stay(const Config& config, const SetupManifest& manifest,
+                               const SettingTable& now) {
+  SettingTable before;
+  if (const auto written = settings_written_by(config.policy_db, kSetupAuthor))
+    for (const std::string& name : *written)
+      if (name.starts_with("floor_")) before[name] = "";
+  for (const auto& [name, setting] : manifest.settings)
+    if (!is_taken_back(name)) before[name] = setting.before;
+  std::string names, commands;
+  for (const auto& [name, value] : before) {
+    const auto present = now.find(name);
+    if (present == now.end() || present->second == value) continue;
+    names += (names.empty() ? "" : ", ") + name;
+    commands += fmt::format("{}UPDATE setting SET value = '{}' WHERE name = '{}'",
+                            commands.empty() ? "" : "; ", value, name);
+  }
+  if (names.empty()) return {};
+  return fmt::format(
+      "{}: {} stay as they are: nothing lowers a requirement by itself, and another instance may "
+      "rely on them; if none does: {}",
+      config.policy_db, names, sqlite_command(config.policy_db, commands));
 }
 
 }  // namespace
@@ -211,30 +302,23 @@ Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
                          const SetupBackup& backup, const SetupWork& work) {
   if (auto live = check_live(instance.queue_directory(), work.mail_owner); !live) return live;
   const SignalsHeld held;
-  auto manifest = open_backup(backup, work);
-  if (!manifest) return fail(std::move(manifest).error());
-  std::optional<SetupManifest> earlier;
-  if (!manifest->generations.empty()) earlier = *manifest;
-  record(*manifest, work);
-  if (auto done = keep_previous(backup, work); !done) return done;
-  if (auto done = backup.announce(*manifest, work.next); !done) return done;
-  if (const auto done = carry_out(config, instance, backup, work); !done) {
-    Error error = done.error();
-    error.context += put_back(config, instance, backup, work, earlier)
-                         ? "; nothing was changed"
-                         : "; and main.cf and master.cf could not be put back: run forcetls setup "
-                           "--undo, or take them from " +
-                               backup.directory();
-    return fail(std::move(error));
-  }
-  return backup.finish(*manifest);
+  Beginning beginning;
+  auto done = back_up_and_carry_out(config, instance, backup, work, beginning);
+  if (done) return done;
+  Error error = std::move(done).error();
+  error.context += put_back(config, instance, backup, work, beginning)
+                       ? "; nothing was changed"
+                       : "; and main.cf and master.cf could not be put back: run forcetls setup "
+                         "--undo, or take them from " +
+                             backup.directory();
+  return fail(std::move(error));
 }
 
-Result<bool> undo_setup(const Config& config, const PostfixInstance& instance,
-                        const SetupBackup& backup) {
+Result<Undone> undo_setup(const Config& config, const PostfixInstance& instance,
+                          const SetupBackup& backup) {
   const auto manifest = backup.manifest();
   if (!manifest) return fail(manifest.error());
-  if (!*manifest) return false;
+  if (!*manifest) return Undone{};
   const auto changed = backup.changed_file(**manifest);
   if (!changed) return fail(changed.error());
   if (!changed->empty())
@@ -249,13 +333,14 @@ Result<bool> undo_setup(const Config& config, const PostfixInstance& instance,
     if (auto done = remove_file(file); !done) return fail(done.error());
   const std::string table = instance.config_directory() + "/" + std::string(kStatusFilterName);
   if (auto done = bring_back_previous(backup, table); !done) return fail(done.error());
+  Undone undone{true, {}};
   // A policy that is gone or being written to needs no way back.
   if (const auto now = read_settings(config.policy_db)) {
-    const SettingTable old = settings_of(**manifest, *now);
-    if (auto done = write_settings(config.policy_db, old); !done) return fail(done.error());
+    if (auto done = take_lowering_back(config, **manifest, *now); !done) return fail(done.error());
+    undone.stays = settings_that_stay(config, **manifest, *now);
   }
   if (auto done = backup.remove(); !done) return fail(done.error());
-  return true;
+  return undone;
 }
 
 }  // namespace forcetls

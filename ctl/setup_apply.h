@@ -36,9 +36,14 @@ struct SetupWork {
 Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
                          const SetupBackup& backup, const SetupWork& work);
 
-/// False: there is nothing to undo. Errors: Malformed if main.cf or master.cf was changed since;
-/// Denied, System.
-Result<bool> undo_setup(const Config& config, const PostfixInstance& instance,
-                        const SetupBackup& backup);
+struct Undone {
+  bool anything = false;  ///< false: there is nothing to undo
+  std::string stays;      ///< one line: what stays, and how to take it back; empty: nothing does
+};
+
+/// Puts main.cf and master.cf back and removes what setup made. Of policy.db it takes back only
+/// what setup lowered. Errors: Malformed if main.cf or master.cf was changed since; Denied, System.
+Result<Undone> undo_setup(const Config& config, const PostfixInstance& instance,
+                          const SetupBackup& backup);
 
 }  // namespace forcetls

@@ -44,6 +44,7 @@ std::string SetupManifest::to_json() const {
   json["complete"] = complete;
   json["generations"] = generations;
   json["created"] = created;
+  json["earlier"] = earlier;
   json["settings"] = nlohmann::ordered_json::object();
   for (const auto& [name, setting] : settings)
     json["settings"][name] = {{"before", setting.before}, {"after", setting.after}};
@@ -58,12 +59,24 @@ Result<SetupManifest> SetupManifest::parse(const std::string& text) try {
   json.at("complete").get_to(manifest.complete);
   json.at("generations").get_to(manifest.generations);
   json.at("created").get_to(manifest.created);
+  json.at("earlier").get_to(manifest.earlier);
   for (const auto& [name, setting] : json.at("settings").items())
     manifest.settings[name] = {setting.at("before").get<std::string>(),
                                setting.at("after").get<std::string>()};
   return manifest;
 } catch (const nlohmann::json::exception&) {
   return fail(ErrorCode::Malformed, "is damaged");
+}
+
+bool SetupManifest::has_made(const std::string& path) const {
+  return std::find(created.begin(), created.end(), path) != created.end() ||
+         std::find(earlier.begin(), earlier.end(), path) != earlier.end();
+}
+
+void SetupManifest::take_over(const SetupManifest& older) {
+  settings = older.settings;
+  earlier = older.earlier;
+  earlier.insert(earlier.end(), older.created.begin(), older.created.end());
 }
 
 Result<std::optional<SetupManifest>> SetupBackup::manifest() const {
@@ -186,6 +199,11 @@ Result<std::string> SetupBackup::put_aside() const {
     if (auto synced = sync_directory(config_directory_); !synced) return fail(synced.error());
     return name;
   }
+}
+
+Result<void> SetupBackup::take_up(const std::string& aside) const {
+  if (::rename(aside.c_str(), directory_.c_str()) != 0) return file_failure(aside);
+  return sync_directory(config_directory_);
 }
 
 }  // namespace forcetls

@@ -37,7 +37,13 @@ struct SetupManifest {
   bool complete = false;         ///< the last --apply went through to its end
   std::vector<int> generations;  ///< the N of files that may be in place
   std::map<std::string, Setting> settings;
-  std::vector<std::string> created;  ///< files that setup made
+  std::vector<std::string> created;  ///< files that setup made; --undo removes them
+  std::vector<std::string> earlier;  ///< that setup made before this backup: they stay
+
+  /// True if setup made the file, so that it may make it anew.
+  bool has_made(const std::string& path) const;
+  /// Takes over what another backup, which this one comes after, knows of what setup made and set.
+  void take_over(const SetupManifest& older);
 
   std::string to_json() const;
   /// Errors: Malformed.
@@ -78,6 +84,8 @@ class SetupBackup {
   Result<void> remove() const;
   /// Puts the backup aside and returns where: somebody changed the files since.
   Result<std::string> put_aside() const;
+  /// Takes one that was put aside up again, where there is no other now.
+  Result<void> take_up(const std::string& aside) const;
 
  private:
   Result<void> put(const char* file, const ConfigTexts& texts) const;

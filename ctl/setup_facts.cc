@@ -25,10 +25,6 @@ std::map<std::string, SetupFacts::Entries> read_tables(const PostfixInstance& in
   return tables;
 }
 
-bool is_ours(const SetupManifest& before, const std::string& path) {
-  return std::find(before.created.begin(), before.created.end(), path) != before.created.end();
-}
-
 void look_at_status_filter(SetupSurroundings& around, const std::string& config_directory,
                            const SetupManifest& before) {
   const std::string path = config_directory + "/" + std::string(kStatusFilterName);
@@ -36,7 +32,7 @@ void look_at_status_filter(SetupSurroundings& around, const std::string& config_
   if (content && *content == kStatusFilterTable) return;
   around.files.push_back(
       {path, std::string(kStatusFilterTable), "the table of smtp_delivery_status_filter", {}});
-  if (content && !is_ours(before, path)) around.files.back().previous = *content;
+  if (content && !before.has_made(path)) around.files.back().previous = *content;
 }
 
 /// A private trust anchor is opened inside the chroot (postfix: postconf(5), smtp_tls_policy_maps).
@@ -57,7 +53,7 @@ void look_at_anchor(SetupSurroundings& around, const std::string& queue, const s
     around.advice.push_back("tafile " + path +
                             " has a private key in it, which nobody else may read: name a file "
                             "with the certificate alone");
-  else if (there && !is_ours(before, inside))
+  else if (there && !before.has_made(inside))
     around.advice.push_back("tafile " + inside + " differs from " + path +
                             ": Postfix uses the former, inside its chroot");
   else
@@ -91,17 +87,21 @@ Result<SetupSurroundings> look_around(const Config& config, const SetupOptions& 
   if (!policy) return fail(policy.error());
   auto settings = read_settings(config.policy_db);
   if (!settings) return fail(std::move(settings).error());
+  auto filled = settings_written_by(config.policy_db, kSetupAuthor);
+  if (!filled) return fail(std::move(filled).error());
   SetupSurroundings around;
   SetupFacts& facts = around.facts;
   facts.bounce_bodies = options.bounce_bodies;
   facts.has_ca_bundle = ::access(std::string(kCaBundle).c_str(), R_OK) == 0;
   facts.policy_db = config.policy_db;
   facts.settings = *std::move(settings);
-  for (const auto& [name, setting] : before.settings) facts.filled_before[name] = setting.after;
+  facts.filled_by_setup = *std::move(filled);
   policy->rows->for_each_rule([&](const Rule& rule) {
-    facts.rows.push_back({std::string(rule.key), rule.outbound.level});
+    facts.rows.push_back({std::string(rule.key), rule.outbound.level, rule.mode == Mode::Enforce});
   });
   facts.tables = read_tables(instance, postfix);
+  for (const std::string& path : files_to_read(postfix))
+    if (auto text = read_file(path)) facts.files.emplace(path, *std::move(text));
   look_at_status_filter(around, instance.config_directory(), before);
   look_at_anchors(around, *policy->rows, instance, postfix, before);
   return around;

@@ -14,6 +14,9 @@
 
 namespace forcetls {
 
+/// Who setup is in the log of changes of policy.db.
+constexpr const char* kSetupAuthor = "forcetls setup";
+
 /// A file that setup makes.
 struct NewFile {
   std::string path, content, reason;

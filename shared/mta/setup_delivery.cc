@@ -1,4 +1,5 @@
-// The delivery half of the plan: what Postfix's SMTP and LMTP clients need to be told.
+// The delivery half of the plan: what Postfix's SMTP and LMTP clients need to be told, besides whom
+// they ask (setup_maps.cc).
 #include <algorithm>
 
 #include "shared/core/ascii.h"
@@ -11,84 +12,6 @@ bool is_empty(std::string_view value) { return value.empty(); }
 bool is_no(std::string_view value) { return !is_yes(value); }
 bool is_positive(std::string_view value) { return number_in(value) > 0; }
 bool is_headers_only(std::string_view value) { return value == "1"; }
-
-/// `text` without our maps, wherever somebody put them. As it was if they are not in it.
-std::string without_our_maps(const std::string& text) {
-  std::string kept;
-  bool found = false;
-  for (const std::string& element : split_list(text)) {
-    if (element == kTlsMap || element == kDefaultMap || element == kLmtpMap)
-      found = true;
-    else
-      kept = around(kept, element);
-  }
-  return found ? kept : std::string(without_blanks(text));
-}
-
-void ask_for_next_hops(SetupDraft& draft) {
-  for (const Place place : draft.places({"smtp_tls_policy_maps"})) {
-    const auto maps = draft.list(place, "smtp_tls_policy_maps");
-    const std::string own = without_our_maps(draft.text(place, "smtp_tls_policy_maps"));
-    // A service that asks no table at all is meant to be left alone by defaults, not by rows.
-    const bool rows_only = place != nullptr && own.empty();
-    const bool begins = !maps.empty() && maps.front() == kTlsMap;
-    const bool ends = !maps.empty() && (rows_only || maps.back() == kDefaultMap);
-    if (begins && ends) continue;
-    draft.change(place, "smtp_tls_policy_maps",
-                 around(kTlsMap, own, rows_only ? std::string_view() : kDefaultMap),
-                 rows_only
-                     ? "rows of domain_policy hold for this transport too; without rows "
-                       "nothing changes"
-                     : "asked for each next hop: rows of domain_policy first, your own tables "
-                       "in their order, the settings' defaults last");
-  }
-  for (const Place place : draft.places({"lmtp_tls_policy_maps"})) {
-    const auto maps = draft.list(place, "lmtp_tls_policy_maps");
-    if (!maps.empty() && maps.front() == kLmtpMap) continue;
-    draft.change(place, "lmtp_tls_policy_maps",
-                 around(kLmtpMap, without_our_maps(draft.text(place, "lmtp_tls_policy_maps"))),
-                 "asked for each LMTP server: only rows that name it exactly");
-  }
-}
-
-/// The level that older parameters give where smtp_tls_security_level is empty (postfix:
-/// smtp_tls_policy.c, global_tls_level); empty: none.
-std::string level_of_old_parameters(const SetupDraft& draft, Place place) {
-  if (is_yes(draft.value(place, "smtp_enforce_tls")))
-    return is_yes(draft.value(place, "smtp_tls_enforce_peername")) ? "verify" : "encrypt";
-  return is_yes(draft.value(place, "smtp_use_tls")) ? "may" : "";
-}
-
-/// The level that a service must be given, so that main.cf's new one does not reach it; empty:
-/// none.
-std::string level_to_keep(const SetupDraft& draft, Place place) {
-  const std::string level = level_of_old_parameters(draft, place);
-  const bool says_no =
-      place->options.contains("smtp_use_tls") || place->options.contains("smtp_enforce_tls");
-  return level.empty() && says_no && !place->options.contains("smtp_tls_security_level") ? "none"
-                                                                                         : level;
-}
-
-void use_tls_where_offered(SetupDraft& draft) {
-  constexpr std::string_view kLevel = "smtp_tls_security_level";
-  // Read before main.cf gets a level: an explicit one makes the old parameters void.
-  std::vector<std::pair<Place, std::string>> kept;
-  for (const Place place :
-       draft.places({"smtp_enforce_tls", "smtp_use_tls", "smtp_tls_enforce_peername", kLevel}))
-    if (place != nullptr && draft.value(place, kLevel).empty() && place->program == "smtp")
-      kept.emplace_back(place, level_to_keep(draft, place));
-  const std::string now = draft.value(nullptr, kLevel);
-  std::string wanted = now.empty() ? level_of_old_parameters(draft, nullptr) : now;
-  if (wanted.empty() || wanted == "none") wanted = "may";
-  if (wanted != now)
-    draft.change(nullptr, kLevel, wanted,
-                 wanted == "may" ? "TLS where it is offered, for all without a row"
-                                 : "what smtp_enforce_tls asks for, in the parameter that counts");
-  for (const auto& [place, level] : kept)
-    if (!level.empty() && level != draft.value(place, kLevel))
-      draft.change(place, kLevel, level,
-                   "what this service's smtp_enforce_tls or smtp_use_tls asks for");
-}
 
 void forget_weaker_times(SetupDraft& draft, const std::string& client) {
   constexpr std::string_view kCached =
@@ -183,8 +106,6 @@ void limit_bounces(SetupDraft& draft) {
 }  // namespace
 
 void plan_delivery(SetupDraft& draft) {
-  ask_for_next_hops(draft);
-  use_tls_where_offered(draft);
   for (const char* client : {"smtp", "lmtp"}) {
     draft.want(std::string(client) + "_tls_loglevel", is_positive, "1",
                "without a line per TLS session there is no proof");

@@ -1,6 +1,7 @@
 // The configuration as it will be, while the parts of the plan add to it. Only for setup_*.cc.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -10,6 +11,10 @@
 #include "shared/mta/setup_plan.h"
 
 namespace forcetls {
+
+/// The parameters that name the site's own domains.
+constexpr std::array<std::string_view, 4> kOwnDomainLists{
+    "mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"};
 
 /// A place where a parameter can have a value: an entry of master.cf, or nullptr for main.cf.
 using Place = const PostfixService*;
@@ -56,7 +61,11 @@ std::string name_of(Place place);
 /// `own` with `first` before it and `last` behind it, separated by commas where there is something.
 std::string around(std::string_view first, std::string_view own, std::string_view last = {});
 
+/// `text` without our maps, wherever somebody put them. As it was if they are not in it.
+std::string without_our_maps(const std::string& text);
+
 // The parts of the plan.
+void plan_maps(SetupDraft& draft);
 void plan_delivery(SetupDraft& draft);
 void plan_admission(SetupDraft& draft);
 void plan_floors(SetupDraft& draft);

@@ -36,27 +36,58 @@ std::vector<std::string> items_of(std::string_view text) {
   return items;
 }
 
-/// The lowest protocol that a value of smtp_tls_mandatory_protocols lets through: ">=TLSv1.2",
+/// Which of kProtocols a value of smtp_tls_mandatory_protocols lets through: ">=TLSv1.2",
 /// "!SSLv2, !SSLv3, !TLSv1" or "TLSv1.2 TLSv1.3" (postfix: postconf(5)).
-Protocol lowest_protocol(std::string_view value) {
+std::array<bool, 4> protocols_in(std::string_view value) {
   std::array<bool, 4> only{}, excluded{};
   bool has_only = false;
-  int from = 0;
+  int from = 0, to = 3;
   for (std::string_view item : items_of(value)) {
     if (item.starts_with(">=")) {
       from = std::max(from, number_of(item.substr(2)));
+    } else if (item.starts_with("<=")) {
+      to = std::min(to, number_of(item.substr(2)));
     } else if (item.starts_with("!")) {
       if (const int n = number_of(item.substr(1)); n >= 0 && n < 4)
         excluded[static_cast<std::size_t>(n)] = true;
-    } else if (!item.starts_with("<=")) {
+    } else {
       has_only = true;
       if (const int n = number_of(item); n >= 0 && n < 4) only[static_cast<std::size_t>(n)] = true;
     }
   }
-  for (std::size_t i = 0; i < kProtocols.size(); ++i)
-    if (static_cast<int>(i) >= from && !excluded[i] && (!has_only || only[i]))
-      return static_cast<Protocol>(i);
-  return Protocol::Tls13;
+  std::array<bool, 4> allowed{};
+  for (std::size_t i = 0; i < allowed.size(); ++i)
+    allowed[i] = static_cast<int>(i) >= from && static_cast<int>(i) <= to && !excluded[i] &&
+                 (!has_only || only[i]);
+  return allowed;
+}
+
+/// The index of the lowest of them; where none is let through, that of the newest there is.
+std::size_t lowest_of(const std::array<bool, 4>& allowed) {
+  const auto first = std::find(allowed.begin(), allowed.end(), true);
+  return std::min<std::size_t>(static_cast<std::size_t>(first - allowed.begin()), 3);
+}
+
+/// A row names the lowest protocol only. What the site leaves out above its own lowest one, an
+/// answer of ours lets in: newer and no weaker, but not what main.cf says.
+void advise_on_newer(SetupDraft& draft, Place place, const std::string& name) {
+  if (place != nullptr && !place->options.contains(name)) return;  // main.cf's, and said there.
+  const auto allowed = protocols_in(draft.value(place, name));
+  for (std::size_t i = lowest_of(allowed) + 1; i < allowed.size(); ++i)
+    if (!allowed[i])
+      return draft.advise(name_of(place) + ": " + name + " leaves out " +
+                          std::string(kProtocols[i].first) +
+                          ", and a row cannot: it names the lowest protocol only, so partners with "
+                          "a row may be sent mail by newer ones");
+}
+
+/// A row that does not say otherwise asks for grade high.
+void advise_on_lists(SetupDraft& draft) {
+  constexpr std::string_view kMedium = "tls_medium_cipherlist", kHigh = "tls_high_cipherlist";
+  if (draft.config().is_set(kMedium) && !draft.config().is_set(kHigh))
+    draft.advise(
+        "main.cf: tls_medium_cipherlist is your own and tls_high_cipherlist is not: rows ask for "
+        "grade high, and so for the latter, unless they have ciphers = 'medium'; narrow both");
 }
 
 /// What schema/policy takes in floor_exclude.
@@ -88,8 +119,11 @@ void join(SetupDraft& draft, Place place, const std::string& prefix, Floor& floo
       draft.refuse(name_of(place) + ": " + prefix + name +
                    " has something that is no cipher name, which our answers could not keep to: "
                    "write the names alone");
-  floor.min_protocol = std::max(
-      floor.min_protocol, lowest_protocol(draft.value(place, prefix + "_tls_mandatory_protocols")));
+  const std::string protocols = prefix + "_tls_mandatory_protocols";
+  floor.min_protocol =
+      std::max(floor.min_protocol,
+               static_cast<Protocol>(lowest_of(protocols_in(draft.value(place, protocols)))));
+  advise_on_newer(draft, place, protocols);
   if (equal_ignoring_case(draft.value(place, prefix + "_tls_mandatory_ciphers"), "high"))
     floor.ciphers = CipherGrade::High;
 }
@@ -111,6 +145,7 @@ void plan_floors(SetupDraft& draft) {
     for (const Place place : draft.config().services_of(program))
       join(draft, place, program, floor);
   }
+  advise_on_lists(draft);
   // Only ever raised: another instance may share the table, or a person has asked for more.
   if (floor.exclude != now.exclude)
     draft.change_setting("floor_exclude", floor.exclude,

@@ -47,14 +47,11 @@ std::string next_hop_of(const SetupDraft& draft, const std::string& text) {
 /// The command that gives `key` a row. Keys come from tables too, and whoever writes those is not
 /// always root: nothing that a shell, or SQL, would take for its own becomes part of it.
 std::string proposed_row(const SetupDraft& draft, std::string_view key) {
-  const std::string& file = draft.facts().policy_db;
   constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyz0123456789.:_[]-";
-  constexpr std::string_view kPath =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-";
-  if (key.find_first_not_of(kHost) != key.npos || file.find_first_not_of(kPath) != file.npos)
-    return "give it a row";
-  return "sqlite3 " + file + " \"INSERT INTO domain_policy(domain, outbound) VALUES ('" +
-         std::string(key) + "', 'verify')\"";
+  if (key.find_first_not_of(kHost) != key.npos) return "give it a row";
+  return sqlite_command(
+      draft.facts().policy_db,
+      "INSERT INTO domain_policy(domain, outbound) VALUES ('" + std::string(key) + "', 'verify')");
 }
 
 /// The most proposals that are printed one by one.
@@ -135,9 +132,7 @@ std::vector<std::string> tables_to_list(const PostfixConfig& config) {
   };
   for (const Source& source : kSources)
     if (source.is_table) take(source.parameter);
-  for (const char* parameter :
-       {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"})
-    take(parameter);
+  for (const std::string_view parameter : kOwnDomainLists) take(parameter);
   return tables;
 }
 

@@ -24,10 +24,23 @@ void refuse_what_cannot_be(SetupDraft& draft) {
 
 }  // namespace
 
+std::string sqlite_command(std::string_view policy_db, std::string_view sql) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-";
+  std::string file(policy_db);
+  if (file.find_first_not_of(kPlain) != file.npos) {
+    for (auto at = file.find('\''); at != file.npos; at = file.find('\'', at + 4))
+      file.replace(at, 1, "'\\''");
+    file = "'" + file + "'";
+  }
+  return "sqlite3 " + file + " \"" + std::string(sql) + "\"";
+}
+
 Plan plan_setup(const PostfixConfig& config, const SetupFacts& facts) {
   Plan plan;
   SetupDraft draft(config, facts, plan);
   refuse_what_cannot_be(draft);
+  plan_maps(draft);
   plan_delivery(draft);
   plan_admission(draft);
   plan_floors(draft);

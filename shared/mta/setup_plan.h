@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,7 @@ constexpr std::string_view kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
 struct SetupRow {
   std::string key;
   Level outbound = Level::Encrypt;
+  bool in_force = true;  ///< mode enforce
 };
 
 /// What the plan depends on besides main.cf and master.cf.
@@ -46,9 +48,11 @@ struct SetupFacts {
   bool has_ca_bundle = true;   ///< kCaBundle is there
   std::string policy_db{};     ///< for the commands that are proposed
   std::vector<SetupRow> rows{};
-  std::map<std::string, std::string> settings{};       ///< the table setting now
-  std::map<std::string, std::string> filled_before{};  ///< what an earlier --apply wrote there
-  std::map<std::string, Entries> tables{};             ///< of tables_to_list(), those that could be
+  std::map<std::string, std::string> settings{};  ///< the table setting now
+  std::set<std::string> filled_by_setup{};  ///< of these, those that an --apply wrote last, of any
+                                            ///< instance that uses this policy.db
+  std::map<std::string, Entries> tables{};  ///< of tables_to_list(), those that could be
+  std::map<std::string, std::string> files{};  ///< of files_to_read(), those that could be
 };
 
 /// A parameter that gets another value.
@@ -77,6 +81,16 @@ struct Plan {
 /// Where the mail of this configuration may go besides the recipient's own domain, and which tables
 /// hold its own domains: "hash:/etc/postfix/transport" ..., each once.
 std::vector<std::string> tables_to_list(const PostfixConfig& config);
+
+/// The files in which its own domains stand, "/etc/postfix/domains" ..., each once.
+std::vector<std::string> files_to_read(const PostfixConfig& config);
+
+/// True if a value of smtp_tls_security_level proves more than `encrypt`, which is all that the map
+/// default can answer: where it is in force, that map could only lower it.
+bool proves_more_than_defaults(std::string_view level);
+
+/// The command that runs `sql`, which has no double quotes in it.
+std::string sqlite_command(std::string_view policy_db, std::string_view sql);
 
 /// Total: every configuration that postconf can print has a plan.
 Plan plan_setup(const PostfixConfig& config, const SetupFacts& facts);

@@ -11,12 +11,17 @@ namespace {
 constexpr std::string_view kFirstTransports = "smtp relay forcetls esmtp";
 constexpr std::size_t kMostOwnDomains = 1000;
 
-/// A person has not written this value: it is the first one, or an earlier --apply wrote it.
+/// A person has not written this value: it is the first one, or setup wrote it, for this instance
+/// or for another that uses the same policy.
 bool may_be_filled(const SetupFacts& facts, const std::string& name, std::string_view first) {
   const auto now = facts.settings.find(name);
-  if (now == facts.settings.end() || now->second == first) return true;
-  const auto before = facts.filled_before.find(name);
-  return before != facts.filled_before.end() && before->second == now->second;
+  return now == facts.settings.end() || now->second == first ||
+         facts.filled_by_setup.contains(name);
+}
+
+std::vector<std::string> list_now(const SetupFacts& facts, const std::string& name) {
+  const auto now = facts.settings.find(name);
+  return split_list(now == facts.settings.end() ? std::string_view() : now->second);
 }
 
 void add_once(std::vector<std::string>& list, std::string item) {
@@ -26,8 +31,7 @@ void add_once(std::vector<std::string>& list, std::string item) {
 /// Says what a value that a person wrote lacks.
 void advise_missing(SetupDraft& draft, const std::string& name,
                     const std::vector<std::string>& wanted, std::string_view consequence) {
-  const auto now = draft.facts().settings.find(name);
-  const auto have = split_list(now == draft.facts().settings.end() ? "" : now->second);
+  const auto have = list_now(draft.facts(), name);
   std::vector<std::string> missing;
   for (const std::string& item : wanted)
     if (std::find(have.begin(), have.end(), item) == have.end()) missing.push_back(item);
@@ -44,19 +48,25 @@ std::string joined(const std::vector<std::string>& items) {
   return text;
 }
 
+/// Adds to a list what this instance has. What another one added stays.
+void fill(SetupDraft& draft, const std::string& name, const std::vector<std::string>& wanted,
+          std::string_view reason) {
+  auto list = list_now(draft.facts(), name);
+  for (const std::string& item : wanted) add_once(list, item);
+  draft.change_setting(name, joined(list), reason);
+}
+
 void fill_enforcing_transports(SetupDraft& draft) {
-  std::vector<std::string> services;
+  constexpr const char* kName = "enforcing_transports";
+  std::vector<std::string> transports = split_list(kFirstTransports), services;
   for (const Place place : draft.config().services_of("smtp"))
     if (place->type == "unix") services.push_back(place->name);
-  if (!may_be_filled(draft.facts(), "enforcing_transports", kFirstTransports)) {
-    advise_missing(draft, "enforcing_transports", services,
-                   "forced mail that would leave by it is refused");
+  if (!may_be_filled(draft.facts(), kName, kFirstTransports)) {
+    advise_missing(draft, kName, services, "forced mail that would leave by it is refused");
     return;
   }
-  std::vector<std::string> transports = split_list(kFirstTransports);
   for (const std::string& service : services) add_once(transports, service);
-  draft.change_setting("enforcing_transports", joined(transports),
-                       "these services of master.cf ask before they deliver");
+  fill(draft, kName, transports, "these services of master.cf ask before they deliver");
 }
 
 /// What the schema takes for a domain: lower case, no address.
@@ -81,22 +91,58 @@ void add_domain(std::vector<std::string>& domains, std::string_view text) {
   if (is_domain(name)) add_once(domains, std::move(name));
 }
 
+/// What stands in a file that a list names: patterns, and lines that begin with #.
+std::vector<std::string> patterns_in(std::string_view text) {
+  std::vector<std::string> patterns;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (without_blanks(line).starts_with('#')) continue;
+    for (std::string& pattern : split_list(line)) patterns.push_back(std::move(pattern));
+  }
+  return patterns;
+}
+
 bool is_table(std::string_view element) { return element.find(':') != element.npos; }
 
-/// The domains that a list of domains and tables names, as far as they can be listed.
-std::vector<std::string> domains_of(const SetupDraft& draft, std::string_view parameter) {
+void advise_on_unread(SetupDraft& draft, std::string_view parameter, const std::string& element) {
+  draft.advise("main.cf: " + std::string(parameter) + ": " + element +
+               " cannot be read here: if mail for a domain in it must arrive in clear although it "
+               "has a row, add the domain: " +
+               sqlite_command(draft.facts().policy_db,
+                              "UPDATE setting SET value = trim(value || ' DOMAIN') WHERE name = "
+                              "'own_domains'"));
+}
+
+/// The domains that a list of domains, files and tables names, as far as they can be read.
+std::vector<std::string> domains_of(SetupDraft& draft, std::string_view parameter) {
   std::vector<std::string> domains;
-  for (const std::string& element : draft.list(nullptr, parameter)) {
-    if (!is_table(element)) {
-      add_domain(domains, element);
-      continue;
-    }
+  const auto take_table = [&](const std::string& element) {
     const auto table = draft.facts().tables.find(element);
-    if (table == draft.facts().tables.end()) continue;
+    if (table == draft.facts().tables.end()) return advise_on_unread(draft, parameter, element);
     // virtual_alias_domains is virtual_alias_maps by default, which has bare users (root, abuse)
     // too.
     for (const auto& [key, value] : table->second)
       if (key.find('.') != key.npos) add_domain(domains, key);
+  };
+  const auto take_file = [&](const std::string& element) {
+    const auto file = draft.facts().files.find(element);
+    if (file == draft.facts().files.end()) return advise_on_unread(draft, parameter, element);
+    for (const std::string& inner : patterns_in(file->second)) {
+      if (is_table(inner) || inner.starts_with('/'))
+        advise_on_unread(draft, parameter, inner);
+      else
+        add_domain(domains, inner);
+    }
+  };
+  for (const std::string& element : draft.list(nullptr, parameter)) {
+    if (element.starts_with('!')) continue;
+    if (element.starts_with('/'))
+      take_file(element);
+    else if (is_table(element))
+      take_table(element);
+    else
+      add_domain(domains, element);
   }
   return domains;
 }
@@ -106,18 +152,36 @@ bool covers_sub_domains(const SetupDraft& draft) {
   return std::find(lists.begin(), lists.end(), "relay_domains") != lists.end();
 }
 
-void fill_own_domains(SetupDraft& draft) {
+std::vector<std::string> own_domains(SetupDraft& draft) {
   std::vector<std::string> own;
-  for (const char* parameter :
-       {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
-    for (const std::string& domain : domains_of(draft, parameter)) add_once(own, domain);
   const bool sub_domains = covers_sub_domains(draft);
-  for (const std::string& domain : domains_of(draft, "relay_domains")) {
-    add_once(own, domain);
-    if (sub_domains && !domain.starts_with('.')) add_once(own, "." + domain);
-  }
-  if (!may_be_filled(draft.facts(), "own_domains", "")) {
-    advise_missing(draft, "own_domains", own,
+  for (const std::string_view parameter : kOwnDomainLists)
+    for (const std::string& domain : domains_of(draft, parameter)) {
+      add_once(own, domain);
+      if (parameter == "relay_domains" && sub_domains && !domain.starts_with('.'))
+        add_once(own, "." + domain);
+    }
+  return own;
+}
+
+/// What is listed and has a row, but is none of this instance's domains: of another instance, or a
+/// partner's by now.
+void advise_on_others(SetupDraft& draft, const std::vector<std::string>& own) {
+  const auto& rows = draft.facts().rows;
+  for (const std::string& domain : list_now(draft.facts(), "own_domains"))
+    if (std::find(own.begin(), own.end(), domain) == own.end() &&
+        std::any_of(rows.begin(), rows.end(),
+                    [&](const SetupRow& row) { return row.in_force && row.key == domain; }))
+      draft.advise("setting own_domains has " + domain +
+                   ", which has a row and is not received here: unless another instance receives "
+                   "for it, take it out, since mail for it is taken in clear");
+}
+
+void fill_own_domains(SetupDraft& draft) {
+  constexpr const char* kName = "own_domains";
+  const std::vector<std::string> own = own_domains(draft);
+  if (!may_be_filled(draft.facts(), kName, "")) {
+    advise_missing(draft, kName, own,
                    "if it has a row of its own, mail for it must not come in clear");
     return;
   }
@@ -127,8 +191,8 @@ void fill_own_domains(SetupDraft& draft) {
                  "own_domains yourself");
     return;
   }
-  draft.change_setting("own_domains", joined(own),
-                       "mail for them may come in clear (RFC 3207 section 4)");
+  advise_on_others(draft, own);
+  fill(draft, kName, own, "mail for them may come in clear (RFC 3207 section 4)");
 }
 
 /// From Postfix 3.10 on `auto` refuses the header, since the milter sees the version alone. With
@@ -142,6 +206,14 @@ void let_void_header_pass(SetupDraft& draft) {
 }
 
 }  // namespace
+
+std::vector<std::string> files_to_read(const PostfixConfig& config) {
+  std::vector<std::string> files;
+  for (const std::string_view parameter : kOwnDomainLists)
+    for (const std::string& element : config.list(parameter))
+      if (element.starts_with('/')) add_once(files, element);
+  return files;
+}
 
 void plan_settings(SetupDraft& draft) {
   let_void_header_pass(draft);

@@ -11,6 +11,8 @@ from lab.lab import Lab
 CHANGES, EX_USAGE, EX_NOINPUT, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 1, 64, 66, 75, 77, 78
 TABLE = "forcetls-delivery-status"
 BACKUP = "forcetls-setup"
+# Settings that --undo leaves, since another instance may use the same policy.
+SHARED = ("own_domains", "enforcing_transports")
 
 # What a site may have in its files: appended to the lab's main.cf and master.cf.
 SITES = {
@@ -94,9 +96,14 @@ class Site:
         del values["process_id"]
         return values
 
-    def settings(self) -> str:
+    def settings(self) -> dict[str, str]:
         """The table setting."""
-        return self.forcetls.query("SELECT name, value FROM setting")
+        lines = self.forcetls.query("SELECT name, value FROM setting").splitlines()
+        return dict(line.split("|", 1) for line in lines)
+
+    def answers(self, map_name: str, key: str, answer: str) -> bool:
+        """Waits until policyd answers exactly that."""
+        return self.forcetls.wait_for_answer(map_name, key, answer) == answer
 
 
 @pytest.fixture(name="site")

@@ -10,7 +10,8 @@ import pytest
 
 from lab.forcetls import MAIN_CF_SNIPPET
 from lab.waiting import wait_for
-from setup_site import BACKUP, CHANGES, EX_CONFIG, EX_TEMPFAIL, SITES, TABLE, Site, one_line, site_fixture  # noqa: F401
+from setup_site import (BACKUP, CHANGES, EX_CONFIG, EX_TEMPFAIL, SHARED, SITES, TABLE, Site, one_line,
+                        site_fixture)  # noqa: F401
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -86,7 +87,9 @@ def test_applied_a_row_holds_and_undone_every_byte_is_back(site: Site, name: str
 
     undone = site.forcetls.setup("--undo")
     assert undone.returncode == 0, undone.stderr
-    assert (site.state(), site.settings()) == (before, settings)
+    assert site.state() == before
+    # What others may need stays (test_setup_instances.py).
+    assert {**site.settings(), **{name: settings[name] for name in SHARED}} == settings
     assert not (site.etc / BACKUP).exists()
     assert "nothing to undo" in site.forcetls.setup("--undo").stdout
 
@@ -136,20 +139,64 @@ def test_apply_after_a_change_by_hand_starts_a_new_backup(site: Site):
     assert (site.etc / f"{BACKUP}.1" / "main.cf").exists()
     assert site.forcetls.setup("--undo").returncode == 0
     assert (site.etc / "main.cf").read_bytes() == by_hand
+    assert (site.etc / TABLE).exists()  # Which that main.cf names.
+
+
+def test_what_the_first_apply_set_is_known_after_changes_by_hand(site: Site):
+    site.lab.postfix.set(smtp_tls_mandatory_ciphers="high")
+    assert site.forcetls.setup("--apply").returncode == 0
+    site.lab.postfix.set(smtp_connection_cache_on_demand="yes")
+    assert "was changed by hand" in site.forcetls.setup("--apply").stdout
+    site.lab.postfix.set(mydestination="ours.example, localhost, new.example")
+    third = site.forcetls.setup("--apply")
+    assert third.returncode == 0 and "written by hand" not in third.stdout
+    assert site.settings()["own_domains"] == "ours.example localhost new.example"
+    undone = site.forcetls.setup("--undo")
+    assert "UPDATE setting SET value = '' WHERE name = 'floor_ciphers'" in undone.stdout
 
 
 # -- what goes with it -----------------------------------------------------------------------------------------------
 
-def test_what_main_cf_demands_is_a_floor_of_every_answer(site: Site):
+def test_what_main_cf_demands_is_a_floor_of_every_answer_and_stays_one(site: Site):
+    """Undone, too: another instance may rely on it. The way back is printed, for a person to go."""
     site.forcetls.add_row("floor.example", "verify")
+    without = "OK verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ciphers=high"
+    floor = "OK verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.2 ciphers=high exclude=MD5:RC4:3DES"
     site.lab.postfix.set(smtp_tls_mandatory_exclude_ciphers="RC4, 3DES", smtp_tls_exclude_ciphers="MD5",
                          smtp_tls_mandatory_protocols=">=TLSv1.3", smtp_tls_mandatory_ciphers="high")
+    before = site.settings()
+    assert site.answers("tls", "floor.example", without)
     assert site.forcetls.setup("--apply").returncode == 0
-    site.forcetls.wait_for_answer(
-        "tls", "floor.example",
-        "OK verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.2 ciphers=high exclude=MD5:RC4:3DES")
+    assert site.answers("tls", "floor.example", floor)
+    applied = site.settings()
+    undone = site.forcetls.setup("--undo")
+    assert undone.returncode == 0
+    assert {**site.settings(), "tls_required_header": ""} == {**applied, "tls_required_header": ""}
+    assert site.answers("tls", "floor.example", floor)
+    stays, = [line for line in undone.stdout.splitlines() if "stay as they are" in line]
+    assert all(name in stays for name in ("floor_exclude", "floor_min_protocol", "floor_ciphers", "own_domains"))
+    site.forcetls.run_as_administrator(stays[stays.index("sqlite3 "):])
+    assert site.settings() == before
+    assert site.answers("tls", "floor.example", without)
+
+
+def test_what_main_cf_asks_of_everybody_is_not_lowered_by_the_defaults(site: Site):
+    wrong, good, weaker = (site.lab.partners.add(kind) for kind in ("wrong-name", "good", "wrong-name"))
+    site.lab.postfix.set(smtp_tls_security_level="secure")
+    for name in ("default_outbound", "unlisted_relay"):
+        site.forcetls.set_policy(f"UPDATE setting SET value = 'encrypt' WHERE name = '{name}'")
+    site.forcetls.wait_for_answer("default", wrong.domain, "OK encrypt")
+    assert site.forcetls.setup("--apply").returncode == 0
+    status, findings = site.forcetls.doctor()
+    assert status == 0, findings
+    assert site.lab.outcome(site.lab.send(wrong.address())).dsn == "4.7.5"
+    assert not wrong.messages
+    assert site.lab.outcome(site.lab.send(good.address())).status == "sent"
+    # A row is somebody's word: it holds, and setup says so.
+    site.forcetls.add_row(weaker.domain, "encrypt")
+    assert f"the row of {weaker.domain} (encrypt) asks for less" in site.forcetls.setup().stdout
+    assert site.lab.outcome(site.lab.send(weaker.address())).status == "sent"
     assert site.forcetls.setup("--undo").returncode == 0
-    site.forcetls.wait_for_answer("tls", "floor.example", "OK verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 ")
 
 
 def test_a_parameter_that_main_cf_sets_twice_does_not_stand_in_the_way(site: Site):
@@ -186,12 +233,33 @@ def test_own_domains_and_transports_are_filled_unless_a_person_has(site: Site):
     site.append("virtual_alias_domains = virtual.example\n", "tls-only unix - - y - - smtp\n")
     assert site.forcetls.setup("--apply").returncode == 0
     settings = site.settings()
-    assert "own_domains|ours.example localhost virtual.example\n" in settings
-    assert "enforcing_transports|smtp relay forcetls esmtp tls-only\n" in settings
+    assert settings["own_domains"] == "ours.example localhost virtual.example"
+    assert settings["enforcing_transports"] == "smtp relay forcetls esmtp tls-only"
+    assert site.forcetls.query("SELECT DISTINCT changed_by FROM policy_change WHERE key = 'own_domains' "
+                               "AND new LIKE '%virtual.example%'") == "forcetls setup\n"
     assert site.forcetls.setup("--undo").returncode == 0
     site.forcetls.set_policy("UPDATE setting SET value = 'mine.example' WHERE name = 'own_domains'")
-    assert site.forcetls.setup("--apply").returncode == 0
-    assert "own_domains|mine.example\n" in site.settings()
+    applied = site.forcetls.setup("--apply")
+    assert applied.returncode == 0
+    assert "own_domains was written by hand and has no ours.example and 2 more" in applied.stdout
+    assert site.settings()["own_domains"] == "mine.example"
+
+
+def test_own_domains_in_a_file_are_found_and_a_table_that_cannot_be_read_is_named(site: Site):
+    (site.etc / "domains").write_text("# ours\nfile.example other.example\n", encoding="ascii")
+    site.append("virtual_alias_domains = $config_directory/domains, regexp:$config_directory/patterns\n", "")
+    (site.etc / "patterns").write_text("/^x$/ x\n", encoding="ascii")
+    try:
+        applied = site.forcetls.setup("--apply")
+        assert applied.returncode == 0
+        assert site.settings()["own_domains"] == "ours.example localhost file.example other.example"
+        advice, = [line for line in applied.stdout.splitlines() if "cannot be read here" in line]
+        assert f"regexp:{site.etc}/patterns" in advice
+        site.forcetls.run_as_administrator(advice[advice.index("sqlite3 "):].replace("DOMAIN", "by.hand.example"))
+        assert site.settings()["own_domains"].endswith(" by.hand.example")
+    finally:
+        (site.etc / "domains").unlink()
+        (site.etc / "patterns").unlink()
 
 
 def test_a_trust_anchor_is_copied_to_where_postfix_opens_it(site: Site, tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.host_files import DAEMON_USER
-from setup_site import (BACKUP, EX_CONFIG, EX_NOINPUT, EX_NOPERM, EX_TEMPFAIL, EX_USAGE, SITES, Site, one_line,
+from setup_site import (BACKUP, CHANGES, EX_CONFIG, EX_NOINPUT, EX_NOPERM, EX_TEMPFAIL, EX_USAGE, SITES, Site, one_line,
                         site_fixture)  # noqa: F401
 
 
@@ -90,21 +90,59 @@ def test_without_postfix_write_permission_or_root_it_says_so(site: Site):
     assert site.state() == before
 
 
+def _refusing(directory: Path, what: str) -> Path:
+    """A postfix(1) that refuses one of its commands."""
+    shutil.copy("/usr/sbin/postfix", directory / "real")
+    fake = directory / "postfix"
+    fake.write_text(f'#!/bin/sh\n[ "$3" != {what} ] || {{ echo "postfix: fatal: I refuse" >&2; exit 1; }}\n'
+                    f'exec {directory}/real "$@"\n', encoding="ascii")
+    fake.chmod(0o755)
+    return fake
+
+
 @pytest.mark.parametrize("refused", ["check", "reload"])
 def test_a_result_that_postfix_refuses_is_put_back(site: Site, tmp_path: Path, refused: str):
     site.lab.postfix.set(smtp_tls_mandatory_ciphers="high")
     before, settings = site.state(), site.settings()
-    shutil.copy("/usr/sbin/postfix", tmp_path / "real")
-    fake = tmp_path / "postfix"
-    fake.write_text(f'#!/bin/sh\n[ "$3" != {refused} ] || {{ echo "postfix: fatal: I refuse" >&2; exit 1; }}\n'
-                    f'exec {tmp_path}/real "$@"\n', encoding="ascii")
-    fake.chmod(0o755)
+    fake = _refusing(tmp_path, refused)
     result = _elsewhere(site, f"mount --bind {fake} /usr/sbin/postfix", "--apply")
     assert result.returncode != 0 and "I refuse; nothing was changed" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert (site.state(), site.settings()) == (before, settings)
     assert not (site.etc / BACKUP).exists()
     assert site.forcetls.setup("--apply").returncode == 0
+
+
+def test_after_a_failure_what_setup_had_made_before_is_as_it_was(site: Site, tmp_path: Path):
+    """Also its copy of a trust anchor, and the backup of before main.cf was changed by hand."""
+    anchor = tmp_path / "anchor.pem"
+    anchor.write_bytes(b"the first\n")
+    inside = Path(f"{site.lab.postfix.queue_directory}{anchor}")
+    site.forcetls.add_row("anchor.example", "secure", tafile=str(anchor), match=".anchor.example")
+    assert site.forcetls.setup("--apply").returncode == 0
+    site.lab.postfix.set(smtp_connection_cache_on_demand="yes", smtp_tls_mandatory_ciphers="high")
+    anchor.write_bytes(b"the second\n")
+    before, settings = site.state(), site.settings()
+    fake = _refusing(tmp_path, "check")
+    result = _elsewhere(site, f"mount --bind {fake} /usr/sbin/postfix", "--apply")
+    assert result.returncode != 0 and "I refuse; nothing was changed" in result.stderr
+    assert inside.read_bytes() == b"the first\n"
+    assert (site.state(), site.settings()) == (before, settings)
+    assert site.forcetls.setup("--apply").returncode == 0
+    assert inside.read_bytes() == b"the second\n"
+
+
+def test_a_main_cf_of_another_directory_is_refused(site: Site, tmp_path: Path):
+    for name in ("main.cf", "master.cf"):
+        shutil.copy(site.etc / name, tmp_path / name)
+    config = ["setup", "--policy-db", str(site.forcetls.policy_db), "--config-dir", str(tmp_path)]
+    with (tmp_path / "main.cf").open("a", encoding="utf-8") as file:
+        file.write(f"config_directory = {site.etc}\n")
+    line = one_line(site.forcetls.ctl(*config, "--apply"), EX_CONFIG)
+    assert f"{tmp_path}/main.cf says config_directory = {site.etc}" in line
+    assert not (tmp_path / BACKUP).exists()
+    site.forcetls.run_as_administrator(line[line.index("(postconf ") + 1:line.index("),")])
+    assert site.forcetls.ctl(*config).returncode == CHANGES
 
 
 @pytest.mark.parametrize("event", ["somebody saves main.cf", "main.cf cannot be written any more"])

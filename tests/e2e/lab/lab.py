@@ -160,10 +160,10 @@ class Lab:
             self._postfix_partner.take_over(self, domain)
         return self._postfix_partner
 
-    def start_second_instance(self, port: int) -> Postfix:
+    def start_second_instance(self, port: int, name: str = "postfix-second") -> Postfix:
         """Another Postfix on the mail host, as multi-instance sites have it; it listens on loopback."""
-        instance = self._instance("postfix-second", {**self._mail_host_parameters("postfix-second"),
-                                                     "inet_interfaces": "loopback-only"}, smtpd_port=port)
+        instance = self._instance(name, {**self._mail_host_parameters(name), "inet_interfaces": "loopback-only"},
+                                  smtpd_port=port)
         instance.set_aliases({"postmaster": "root"})
         instance.start()
         return instance

@@ -50,6 +50,7 @@ TEST_CASE("SetupManifest: what is written is read; anything else is an error", "
   manifest.complete = true;
   manifest.generations = {3, 4};
   manifest.created = {"/etc/postfix/forcetls-delivery-status"};
+  manifest.earlier = {"/var/spool/postfix/etc/anchor.pem"};
   manifest.settings["floor_ciphers"] = {"", "high"};
   const auto read = SetupManifest::parse(manifest.to_json());
   REQUIRE(read);
@@ -57,14 +58,33 @@ TEST_CASE("SetupManifest: what is written is read; anything else is an error", "
   for (const char* text : {"", "{}", "[]", "null", "{\"format\": 2}", "{\"format\": \"1\"}",
                            "{\"format\": 1, \"complete\": true}",
                            "{\"format\":1,\"complete\":1,\"generations\":[\"x\"],\"created\":[],"
-                           "\"settings\":{}}",
+                           "\"earlier\":[],\"settings\":{}}",
                            "{\"format\":1,\"complete\":true,\"generations\":[1],\"created\":[],"
-                           "\"settings\":{\"a\":\"b\"}}"}) {
+                           "\"earlier\":[],\"settings\":{\"a\":\"b\"}}"}) {
     INFO(text);
     const auto damaged = SetupManifest::parse(text);
     REQUIRE_FALSE(damaged);
     CHECK(damaged.error().code == ErrorCode::Malformed);
   }
+}
+
+TEST_CASE("SetupManifest: what an older one knows is not lost", "[ctl][setup]") {
+  SetupManifest older;
+  older.complete = true;
+  older.generations = {4};
+  older.created = {"/etc/postfix/table"};
+  older.earlier = {"/anchor.pem"};
+  older.settings["floor_ciphers"] = {"", "high"};
+  SetupManifest manifest;
+  manifest.take_over(older);
+  CHECK(manifest.settings["floor_ciphers"].after == "high");
+  CHECK(manifest.has_made("/etc/postfix/table"));
+  CHECK(manifest.has_made("/anchor.pem"));
+  CHECK_FALSE(manifest.has_made("/etc/postfix/main.cf"));
+  // What the files of before may need stays when they come back.
+  CHECK(manifest.created.empty());
+  CHECK(manifest.generations.empty());
+  CHECK_FALSE(manifest.complete);
 }
 
 TEST_CASE("SetupBackup: without a manifest there is no backup", "[ctl][setup]") {

@@ -49,6 +49,25 @@ TEST_CASE("policy_change: suspensions, also those that end with their row", "[sc
                                                    "bank.example|0|it's \"down\"|anna"});
 }
 
+TEST_CASE("policy_change: whoever signs is named", "[schema]") {
+  PolicyDatabase policy;
+  policy.must("INSERT INTO domain_policy(domain) VALUES ('a.example'), ('by.hand')");
+  policy.must("INSERT INTO change_author VALUES ('a program')");
+  policy.must("INSERT INTO domain_policy(domain) VALUES ('b.example')");
+  policy.must("UPDATE domain_policy SET outbound = 'secure' WHERE domain = 'a.example'");
+  policy.must("UPDATE domain_policy SET domain = 'c.example' WHERE domain = 'b.example'");
+  policy.must(
+      "INSERT INTO suspension(domain, level, ends_at, reason) VALUES ('a.example', 'may', "
+      "datetime('now', '+1 hour'), 'x')");
+  policy.must("DELETE FROM domain_policy WHERE domain <> 'by.hand'");
+  policy.must("UPDATE setting SET value = 'encrypt' WHERE name = 'default_outbound'");
+  policy.must("DELETE FROM change_author");
+  policy.must("UPDATE domain_policy SET outbound = 'verify'");
+  CHECK(policy.rows("SELECT coalesce(changed_by, '-'), count(*) FROM policy_change GROUP BY 1 "
+                    "ORDER BY 1",
+                    2) == std::vector<std::string>{"-|3", "a program|9"});
+}
+
 TEST_CASE("policy_change: append-only", "[schema]") {
   struct Row {
     const char* sql;

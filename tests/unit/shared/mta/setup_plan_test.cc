@@ -174,7 +174,8 @@ TEST_CASE("plan_setup: what would defeat a row is set", "[mta][setup]") {
        {"main.cf: smtp_tls_security_level = may"}},
       {"smtp_enforce_tls alone verifies names",
        debian12().unset("smtp_tls_security_level").main("smtp_enforce_tls", "yes"),
-       {"main.cf: smtp_tls_security_level = verify"}},
+       {"main.cf: smtp_tls_policy_maps = " + std::string(kTls),
+        "main.cf: smtp_tls_security_level = verify"}},
       {"smtp_enforce_tls without names",
        debian12()
            .unset("smtp_tls_security_level")
@@ -297,6 +298,7 @@ TEST_CASE("plan_setup: services with options of their own", "[mta][setup]") {
            .service("strict unix y smtp")
            .option("strict/unix", "smtp_enforce_tls", "yes"),
        {"main.cf: smtp_tls_security_level = may",
+        "master.cf: strict/unix: -o smtp_tls_policy_maps = " + std::string(kTls),
         "master.cf: strict/unix: -o smtp_tls_security_level = verify"}},
       {"a service that says no to TLS by the old parameter keeps to it",
        debian12()

@@ -53,6 +53,48 @@ TEST_CASE("plan_setup: the lowest protocol of main.cf is a floor", "[mta][setup]
   CHECK(setting(site, "floor_min_protocol") == row.want);
 }
 
+TEST_CASE("plan_setup: a protocol left out above the lowest one is said", "[mta][setup]") {
+  struct Row {
+    const char* value;
+    const char* left_out;  ///< "": nothing
+  };
+  const Row row = GENERATE(values<Row>({
+      {">=TLSv1.2", ""},
+      {"!SSLv2, !SSLv3, !TLSv1, !TLSv1.1", ""},
+      {">=TLSv1.2, <=TLSv1.3", ""},
+      {">=TLSv1.3", ""},
+      {">=TLSv1.2, <=TLSv1.2", "TLSv1.3"},
+      {">=0x303 <=0x303", "TLSv1.3"},
+      {"!TLSv1.3", "TLSv1.3"},
+      {"TLSv1.2", "TLSv1.3"},
+      {"!SSLv2:!SSLv3:!TLSv1:!TLSv1.2", "TLSv1.2"},
+  }));
+  INFO(row.value);
+  const std::string want = " leaves out " + std::string(row.left_out) + ",";
+  const auto said = [&](const Site& site, const std::string& where) {
+    const Plan plan = plan_setup(site.config(), first_facts());
+    return advises(plan, where + want) || (*row.left_out == 0 && !advises(plan, " leaves out "));
+  };
+  CHECK(said(debian12().main("smtp_tls_mandatory_protocols", row.value),
+             "main.cf: smtp_tls_mandatory_protocols"));
+  CHECK(said(debian12().main("lmtp_tls_mandatory_protocols", row.value),
+             "main.cf: lmtp_tls_mandatory_protocols"));
+  CHECK(said(debian12().option("relay/unix", "smtp_tls_mandatory_protocols", row.value),
+             "master.cf: relay/unix: smtp_tls_mandatory_protocols"));
+}
+
+TEST_CASE("plan_setup: cipher lists of the site's own", "[mta][setup]") {
+  const char* want = "tls_medium_cipherlist is your own and tls_high_cipherlist is not";
+  const auto said = [&](const Site& site) {
+    return advises(plan_setup(site.config(), first_facts()), want);
+  };
+  CHECK_FALSE(said(debian12()));
+  CHECK(said(debian12().main("tls_medium_cipherlist", "AES256")));
+  CHECK_FALSE(said(debian12().main("tls_high_cipherlist", "AES256")));
+  CHECK_FALSE(said(
+      debian12().main("tls_medium_cipherlist", "AES256").main("tls_high_cipherlist", "AES256")));
+}
+
 TEST_CASE("plan_setup: exclusions and grade of main.cf are floors", "[mta][setup]") {
   struct Row {
     const char* what;
@@ -109,8 +151,28 @@ TEST_CASE("plan_setup: the transports that ask, unless a person has named them",
   SetupFacts facts = first_facts();
   facts.settings["enforcing_transports"] = "smtp mine";
   CHECK(setting(site, "enforcing_transports", facts) == "-");
-  facts.filled_before["enforcing_transports"] = "smtp mine";
-  CHECK(setting(site, "enforcing_transports", facts) == "smtp relay forcetls esmtp smtp-bank");
+  facts.filled_by_setup = {"enforcing_transports"};
+  CHECK(setting(site, "enforcing_transports", facts) == "smtp mine relay forcetls esmtp smtp-bank");
+}
+
+TEST_CASE("plan_setup: what another instance has filled in stays, and is added to",
+          "[mta][setup]") {
+  SetupFacts facts = first_facts();
+  facts.settings["own_domains"] = "other.example localhost";
+  facts.settings["enforcing_transports"] = "smtp relay forcetls esmtp other";
+  facts.filled_by_setup = {"own_domains", "enforcing_transports"};
+  const Site site = debian12().main("mydestination", "localhost, mine.example");
+  CHECK(setting(site, "own_domains", facts) == "other.example localhost mine.example");
+  CHECK(setting(site, "enforcing_transports", facts) == "-");
+  CHECK_FALSE(advises(plan_setup(site.config(), facts), "own_domains"));
+  // In the policy of this host it is a partner by now, or a domain of the other instance.
+  facts.rows = {{"other.example", Level::Encrypt, false}};
+  CHECK_FALSE(advises(plan_setup(site.config(), facts), "own_domains"));
+  facts.rows = {{"other.example", Level::Encrypt}};
+  CHECK(
+      advises(plan_setup(site.config(), facts), "own_domains has other.example, which has a row"));
+  facts.filled_by_setup = {};
+  CHECK(setting(site, "own_domains", facts) == "-");
 }
 
 TEST_CASE("plan_setup: own domains, as far as they can be listed", "[mta][setup]") {
@@ -136,6 +198,36 @@ TEST_CASE("plan_setup: own domains, as far as they can be listed", "[mta][setup]
              ContainsSubstring("virtual2.example cust.example"));
   facts.settings["own_domains"] = "by.hand.example";
   CHECK(setting(site, "own_domains", facts) == "-");
+}
+
+TEST_CASE("plan_setup: own domains that stand in a file", "[mta][setup]") {
+  SetupFacts facts = first_facts();
+  facts.files["/etc/domains"] =
+      "# ours\nfirst.example, second.example\n   # more\n third.example !no.example\n"
+      "hash:/inner /etc/inner";
+  const Site site = debian12().main("mydestination", "/etc/domains $other").main("other", "/no");
+  CHECK(files_to_read(site.config()) == std::vector<std::string>{"/etc/domains", "/no"});
+  CHECK(setting(site, "own_domains", facts) == "first.example second.example third.example");
+  const Plan plan = plan_setup(site.config(), facts);
+  for (const char* unread : {"hash:/inner", "/etc/inner", "/no"}) {
+    INFO(unread);
+    CHECK(advises(plan, "main.cf: mydestination: " + std::string(unread) + " cannot be read here"));
+  }
+}
+
+TEST_CASE("plan_setup: a table of own domains that cannot be read is named", "[mta][setup]") {
+  const char* table = GENERATE("mysql:/etc/postfix/m.cf", "proxy:ldap:/l", "pcre:/p");
+  const char* parameter = GENERATE("mydestination", "virtual_alias_domains",
+                                   "virtual_mailbox_domains", "relay_domains");
+  const Plan plan = plan_setup(debian12().main(parameter, table).config(), first_facts());
+  CHECK(
+      advises(plan, std::string("main.cf: ") + parameter + ": " + table + " cannot be read here"));
+  CHECK(advises(plan,
+                "sqlite3 /p.db \"UPDATE setting SET value = trim(value || ' DOMAIN') WHERE "
+                "name = 'own_domains'\""));
+  CHECK_FALSE(advises(
+      plan_setup(debian12().main(parameter, std::string("!") + table).config(), first_facts()),
+      "cannot be read here"));
 }
 
 TEST_CASE("tables_to_list: those with next hops and own domains, each once", "[mta][setup]") {
@@ -194,6 +286,12 @@ TEST_CASE("plan_setup: a row is proposed for each next hop on another host", "[m
   CHECK(advises(plan, "INSERT") == (std::string(row.want) != "-"));
   facts.rows = {{row.want, Level::Encrypt}};
   CHECK_FALSE(advises(plan_setup(row.site.config(), facts), "INSERT"));
+}
+
+TEST_CASE("sqlite_command: a path is one word of the shell", "[mta][setup]") {
+  CHECK(sqlite_command("/var/lib/p-1.db", "SELECT 'x'") ==
+        "sqlite3 /var/lib/p-1.db \"SELECT 'x'\"");
+  CHECK(sqlite_command("/a b/$(x)'y.db", "S") == "sqlite3 '/a b/$(x)'\\''y.db' \"S\"");
 }
 
 TEST_CASE("plan_setup: nothing that a table holds is for the shell", "[mta][setup]") {

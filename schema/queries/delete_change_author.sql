@@ -1,0 +1,2 @@
+-- Changes are made by hand again.
+DELETE FROM change_author
