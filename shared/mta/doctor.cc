@@ -11,9 +11,10 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<Check, 34> kChecks{check_policy_maps,
+constexpr std::array<Check, 35> kChecks{check_policy_maps,
                                         check_earlier_tables,
                                         check_default_is_last,
+                                        check_hidden_level,
                                         check_lmtp_maps,
                                         check_level,
                                         check_per_site,

@@ -148,6 +148,7 @@ using Check = void (*)(const Case&, Findings&);
 void check_policy_maps(const Case& the, Findings& found);         // doctor_maps.cc
 void check_earlier_tables(const Case& the, Findings& found);      // doctor_maps.cc
 void check_default_is_last(const Case& the, Findings& found);     // doctor_maps.cc
+void check_hidden_level(const Case& the, Findings& found);        // doctor_maps.cc
 void check_lmtp_maps(const Case& the, Findings& found);           // doctor_maps.cc
 void check_level(const Case& the, Findings& found);               // doctor_maps.cc
 void check_per_site(const Case& the, Findings& found);            // doctor_maps.cc

@@ -18,12 +18,20 @@ bool has_map(const std::vector<std::string>& tables, std::string_view name) {
                      [name](const std::string& table) { return is_our_map(table, name); });
 }
 
-/// The site's tables, with ours in front of them and behind.
-std::string with_our_maps(std::string_view text) {
+/// True where the site's own level is stricter than what the map default can answer.
+bool has_stricter_level(const Case& the, const PostfixService* service) {
+  constexpr std::string_view kLevel = "smtp_tls_security_level";
+  return proves_more_than_defaults(service == nullptr ? the.config.value(kLevel)
+                                                      : the.config.value(*service, kLevel));
+}
+
+/// The site's tables, with ours in front of them and, where it is no lowering, behind.
+std::string with_our_maps(const Case& the, const Place& place) {
   std::string list(kTlsMap);
-  for (const std::string& table : split_list(text))
+  for (const std::string& table : split_list(place.text))
     if (!is_our_map(table, "tls") && !is_our_map(table, "default")) list += ", " + table;
-  return list + ", " + std::string(kDefaultMap);
+  if (!has_stricter_level(the, place.service)) list += ", " + std::string(kDefaultMap);
+  return list;
 }
 
 /// True if the map `default` has an answer to anything.
@@ -130,6 +138,7 @@ std::string with_rows_of_sites(const Case& the, const Place& place, const std::s
 void check_default_map(const Case& the, const Place& place, Findings& found) {
   // setup gives a service that asked no table the rows alone.
   if (place.service != nullptr || has_map(split_list(place.value), "default")) return;
+  if (has_stricter_level(the, nullptr)) return;
   for (const char* name : {"default_outbound", "unlisted_relay"}) {
     const auto setting = the.facts.settings.find(name);
     if (setting == the.facts.settings.end() || setting->second == "unset") continue;
@@ -137,7 +146,7 @@ void check_default_map(const Case& the, const Place& place, Findings& found) {
                      fmt::format("Postfix does not ask the map default, so the setting {} = {} has "
                                  "no effect.",
                                  name, setting->second),
-                     set_command(the, place, kMaps, with_our_maps(place.text))});
+                     set_command(the, place, kMaps, with_our_maps(the, place))});
     return;
   }
 }
@@ -154,7 +163,7 @@ void check_policy_maps(const Case& the, Findings& found) {
       found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain,
                        where(place, kMaps),
                        "Postfix does not ask forcetls before it delivers: no row has any effect.",
-                       set_command(the, place, kMaps, with_our_maps(place.text))});
+                       set_command(the, place, kMaps, with_our_maps(the, place))});
       continue;
     }
     const bool used = is_used(the, *place.service);
@@ -165,7 +174,7 @@ void check_policy_maps(const Case& the, Findings& found) {
                             "never asks forcetls.",
                      place.value.empty()
                          ? unset_command(the, place, kMaps)
-                         : set_command(the, place, kMaps, with_our_maps(place.text))});
+                         : set_command(the, place, kMaps, with_our_maps(the, place))});
   }
 }
 
@@ -186,7 +195,7 @@ void check_earlier_tables(const Case& the, Findings& found) {
       found.push_back({"policy-map-not-first", Severity::Leak,
                        hidden.empty() ? Certainty::Possible : Certainty::Certain,
                        where(place, kMaps), what,
-                       set_command(the, place, kMaps, with_our_maps(place.text))});
+                       set_command(the, place, kMaps, with_our_maps(the, place))});
     }
   }
 }
@@ -204,7 +213,28 @@ void check_default_is_last(const Case& the, Findings& found) {
                      fmt::format("The map default is asked before {}: its answer hides a stricter "
                                  "one there.",
                                  *(ours + 1)),
-                     set_command(the, place, kMaps, with_our_maps(place.text))});
+                     set_command(the, place, kMaps, with_our_maps(the, place))});
+  }
+}
+
+void check_hidden_level(const Case& the, Findings& found) {
+  if (!default_answers(the)) return;
+  std::set<std::string> said;
+  for (const PostfixService* service : the.config.services_of("smtp")) {
+    if (!has_map(the.config.list(*service, kMaps), "default") || !has_stricter_level(the, service))
+      continue;
+    const bool is_own =
+        service->options.contains(kMaps) || service->options.contains("smtp_tls_security_level");
+    const std::string text(the.config.text_in_main_cf(kMaps));
+    const Place place = is_own ? Place{service, the.config.value(*service, kMaps),
+                                       the.config.value(*service, kMaps)}
+                               : Place{nullptr, the.config.value(kMaps), text};
+    if (!said.insert(where(place, kMaps)).second) continue;
+    found.push_back({"security-level", Severity::Warning, Certainty::Certain, where(place, kMaps),
+                     fmt::format("The map default answers encrypt for domains without a row, which "
+                                 "is less than smtp_tls_security_level = {}.",
+                                 the.config.value(*service, "smtp_tls_security_level")),
+                     set_command(the, place, kMaps, with_our_maps(the, place))});
   }
 }
 

@@ -56,6 +56,21 @@ TEST_CASE("doctor: policy maps", "[doctor]") {
          b.set("smtp_tls_policy_maps", ours).facts.settings["unlisted_relay"] = "unset";
        },
        {}},
+      {"without the map default, where main.cf's own level is stricter",
+       [&](Bench& b) {
+         b.set("smtp_tls_policy_maps", ours).set("smtp_tls_security_level", "secure");
+         b.facts.settings["default_outbound"] = "encrypt";
+       },
+       {}},
+      {"the map default, where main.cf's own level is stricter",
+       [](Bench& b) {
+         b.set("smtp_tls_security_level", "dane-only");
+         b.facts.settings["default_outbound"] = "encrypt";
+       },
+       {"warning certain security-level @ main.cf: smtp_tls_policy_maps"}},
+      {"the same while no setting needs it",
+       [](Bench& b) { b.set("smtp_tls_security_level", "secure"); },
+       {}},
       {"without the map default, which a setting needs",
        [&](Bench& b) {
          b.set("smtp_tls_policy_maps", ours).facts.settings["unlisted_relay"] = "encrypt";
