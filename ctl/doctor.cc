@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "ctl/command.h"
 #include "ctl/doctor_facts.h"
 #include "ctl/doctor_report.h"
@@ -11,6 +15,9 @@
 
 namespace forcetls {
 namespace {
+
+/// After so long policyd has taken in a change, even of a very large policy.
+constexpr std::chrono::seconds kPolicydReloads{3};
 
 /// No rows at all: what is left to examine where the database is in WAL mode, which is a finding
 /// of its own and keeps the rows from being read.
@@ -30,27 +37,42 @@ std::string needed_config_directory(const PostfixInstance& postfix) {
   return postfix.config_directory();
 }
 
-Result<DoctorReport> examine_host(const Config& config, const std::string& config_dir) {
-  if (::geteuid() != 0)
-    return fail(ErrorCode::System, "must be run by root, who may see queue, sockets and routes");
-  auto postfix = PostfixInstance::open(config_dir);
-  if (!postfix) return fail(std::move(postfix).error());
-  const auto postconf = postfix->read_config();
+/// One look at everything.
+Result<DoctorReport> examine_once(const Config& config, const PostfixInstance& postfix) {
+  const auto postconf = postfix.read_config();
   if (!postconf) return fail(postconf.error());
   doctor::HostFacts facts;
-  facts.config_directory = needed_config_directory(*postfix);
+  facts.config_directory = needed_config_directory(postfix);
   facts.policy = look_at_policy_file(config.policy_db);
   facts.our_addresses = our_addresses(config);
   const auto policy = read_policy(facts.policy);
   if (!policy) return fail(policy.error());
   if (auto settings = facts.policy.is_wal ? SettingTable{} : read_settings(config.policy_db))
     facts.settings = *std::move(settings);
-  gather(*postfix, *postconf,
-         doctor::questions(*postconf, **policy, postfix->queue_directory(), facts.our_addresses),
+  gather(postfix, *postconf,
+         doctor::questions(*postconf, **policy, postfix.queue_directory(), facts.our_addresses),
          facts);
   SystemClock clock;
-  return DoctorReport{postconf->version().text, postfix->config_directory(),
+  return DoctorReport{postconf->version().text, postfix.config_directory(),
                       doctor::examine(*postconf, **policy, facts, clock.now())};
+}
+
+/// True if policyd may only not have taken in yet what was written a moment ago.
+bool policyd_may_be_late(const DoctorReport& report) {
+  return std::any_of(
+      report.findings.begin(), report.findings.end(),
+      [](const doctor::Finding& finding) { return finding.id == doctor::kPolicydAnswers; });
+}
+
+Result<DoctorReport> examine_host(const Config& config, const std::string& config_dir) {
+  if (::geteuid() != 0)
+    return fail(ErrorCode::System, "must be run by root, who may see queue, sockets and routes");
+  const auto postfix = PostfixInstance::open(config_dir);
+  if (!postfix) return fail(postfix.error());
+  auto report = examine_once(config, *postfix);
+  if (!report || !policyd_may_be_late(*report)) return report;
+  std::this_thread::sleep_for(kPolicydReloads);
+  return examine_once(config, *postfix);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "ctl/file_io.h"
+#include "ctl/live_answers.h"
 #include "ctl/progress.h"
 #include "ctl/queue_filters.h"
 #include "ctl/socket_probe.h"
@@ -83,6 +84,10 @@ void ask_tables(const PostfixInstance& postfix, const Questions& questions, Host
     progress.step();
     if (const auto answer = postfix.query(table, "forcetls-doctor.invalid"); !answer)
       facts.table_failures.emplace(table, answer.error().context);
+    else
+      facts.live_answers.emplace(
+          table, ask_policyd([&](const auto& keys) { return postfix.query_all(table, keys); },
+                             questions.keys));
   }
 }
 

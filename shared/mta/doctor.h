@@ -36,6 +36,8 @@ struct Finding {
 
 /// At most so many findings of one id; one more says how many were left out.
 constexpr std::size_t kMostPerId = 20;
+/// The finding that policyd goes by other rows: it may be gone a moment later.
+constexpr const char* kPolicydAnswers = "policyd-answers";
 /// So many forced rows are looked at one by one (routes, earlier tables).
 constexpr std::size_t kMostExaminedRows = 5000;
 
@@ -51,7 +53,7 @@ struct Questions {
   std::set<std::string> addresses;       ///< where does Postfix send them?
   std::set<std::string> tables;          ///< what do they hold?
   std::set<std::string> policy_tables;   ///< TLS policy tables that are asked before ours
-  std::vector<std::string> keys;         ///< what do those answer for these?
+  std::vector<std::string> keys;         ///< what do those, and ours, answer for these?
   std::set<std::string> status_filters;  ///< what do they make of a 5xx to STARTTLS?
   std::set<std::string> action_tables;   ///< access tables and header checks: what do they do?
   std::set<std::string> our_tables;      ///< does a lookup get an answer?
@@ -73,6 +75,13 @@ struct PolicyFile {
   bool only_root_writes_directory = true;  ///< where somebody else could put another file
 };
 
+/// What a running policyd says of our rows.
+struct LiveAnswers {
+  TimePoint asked_at{};                         ///< before the first question
+  std::map<std::string, std::string> answers;   ///< by key; a key that is nowhere: not found
+  std::map<std::string, std::string> failures;  ///< by key: no answer, and why
+};
+
 /// The answers. What could not be found out is absent.
 struct HostFacts {
   bool is_running = false;
@@ -86,6 +95,7 @@ struct HostFacts {
   std::map<std::string, std::map<std::string, std::string>> policy_answers;  ///< table, key
   std::map<std::string, std::string> status_answers;  ///< by the filter; empty: none
   std::map<std::string, std::string> table_failures;  ///< our tables that do not answer, and why
+  std::map<std::string, LiveAnswers> live_answers;    ///< of the others, to Questions::keys
   std::map<SocketQuestion, std::string> socket_failures;  ///< those that do not answer, and why
   std::set<std::string> missing_files;
   std::vector<QueuedFilter> queued_filters;

@@ -154,6 +154,7 @@ void check_level(const Case& the, Findings& found);               // doctor_maps
 void check_per_site(const Case& the, Findings& found);            // doctor_maps.cc
 void check_socket_paths(const Case& the, Findings& found);        // doctor_sockets.cc
 void check_reachability(const Case& the, Findings& found);        // doctor_sockets.cc
+void check_answers(const Case& the, Findings& found);             // doctor_answers.cc
 void check_routes(const Case& the, Findings& found);              // doctor_routes.cc
 void check_relayhost(const Case& the, Findings& found);           // doctor_routes.cc
 void check_transport_entries(const Case& the, Findings& found);   // doctor_routes.cc

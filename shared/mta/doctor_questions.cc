@@ -14,7 +14,8 @@ void ask_policy_tables(const PostfixConfig& config, Questions& asked) {
       return is_our_map(table, "tls");
     });
     if (ours == tables.end()) continue;
-    asked.our_tables.insert(*ours);
+    for (const std::string& table : tables)
+      if (is_our_map(table, "tls")) asked.our_tables.insert(table);
     for (auto table = tables.begin(); table != ours; ++table)
       if (!is_our_map(*table, "default")) asked.policy_tables.insert(*table);
   }

@@ -19,6 +19,24 @@ std::string_view protocols_from(Protocol lowest) {
   return "!SSLv2:!SSLv3:!TLSv1:!TLSv1.1";
 }
 
+/// The lowest protocol of a list as protocols_from() writes it; of another list the very lowest.
+Protocol lowest_of(std::string_view protocols) {
+  for (const Protocol lowest : {Protocol::Tls13, Protocol::Tls12, Protocol::Tls11})
+    if (protocols == protocols_from(lowest)) return lowest;
+  return Protocol::Tls10;
+}
+
+void read_attribute(std::string_view word, Requirement& requirement) {
+  const auto equals = word.find('=');
+  if (equals == word.npos) return;
+  const std::string_view name = word.substr(0, equals), value = word.substr(equals + 1);
+  if (name == "match") requirement.match = value;
+  if (name == "protocols") requirement.min_protocol = lowest_of(value);
+  if (name == "ciphers") requirement.ciphers = grade_from(value).value_or(CipherGrade::Medium);
+  if (name == "exclude") requirement.exclude = value;
+  if (name == "tafile") requirement.tafile = value;
+}
+
 void append_attribute(std::string& text, std::string_view name, std::string_view value) {
   text += ' ';
   text += name;
@@ -81,6 +99,21 @@ std::string to_postfix_policy(const Requirement& requirement) {
   std::string text;
   append_postfix_policy(text, requirement);
   return text;
+}
+
+std::optional<Requirement> requirement_in_postfix_policy(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t,";
+  const auto level = level_from(text.substr(0, text.find_first_of(kBlanks)));
+  if (!level) return std::nullopt;
+  Requirement requirement{
+      .level = *level, .min_protocol = Protocol::Tls10, .ciphers = CipherGrade::Medium};
+  for (auto begin = text.find_first_of(kBlanks); begin < text.size();) {
+    begin = std::min(text.find_first_not_of(kBlanks, begin), text.size());
+    const auto end = std::min(text.find_first_of(kBlanks, begin), text.size());
+    read_attribute(text.substr(begin, end - begin), requirement);
+    begin = end;
+  }
+  return requirement;
 }
 
 }  // namespace forcetls

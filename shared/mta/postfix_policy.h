@@ -2,7 +2,9 @@
 // (postfix: TLS_README, "smtp_tls_policy_maps").
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "shared/core/policy.h"
 
@@ -16,5 +18,10 @@ std::string to_postfix_policy(const Requirement& requirement);
 
 /// Appends the same to `text`, for callers that build a reply around it.
 void append_postfix_policy(std::string& text, const Requirement& requirement);
+
+/// What such an entry demands, read back; nothing if it begins with no level. Of what we do not
+/// write ourselves nothing is counted: other ways to spell protocols, further attributes. The
+/// result borrows from `text`.
+std::optional<Requirement> requirement_in_postfix_policy(std::string_view text);
 
 }  // namespace forcetls

@@ -11,6 +11,7 @@ import pytest
 from lab.forcetls import REPOSITORY, Forcetls
 from lab.host_files import DAEMON_USER
 from lab.lab import Lab
+from lab.site_services import TlsPolicyResolver
 
 NOTHING, WARNING, LEAK, NOT_EXAMINED, EX_USAGE = 0, 1, 2, 3, 64
 MOST_FIXES = 40
@@ -73,7 +74,7 @@ def test_after_setup_nothing_is_left_but_notes(lab: Lab, stock: Forcetls):
 
 
 def test_every_finding_has_a_section_in_the_manual():
-    sources = "".join(file.read_text("utf-8") for file in (REPOSITORY / "shared" / "mta").glob("doctor_*.cc"))
+    sources = "".join(file.read_text("utf-8") for file in (REPOSITORY / "shared" / "mta").glob("doctor*.*"))
     manual = (REPOSITORY / "packaging" / "man" / "forcetls-doctor.8").read_text("utf-8").replace("\\-", "-")
     sections = set(re.findall(r"^\.SS (\S+)$", manual, re.MULTILINE))
     assert len(sections) > 40
@@ -192,6 +193,45 @@ def test_a_dead_policyd_is_found(lab: Lab, bolted: Forcetls):
     bolted.start_policyd()
     assert status == WARNING
     assert _ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
+
+
+def test_a_policyd_that_reads_another_database_is_found(lab: Lab, bolted: Forcetls):
+    partner = lab.partners.add("clear")
+    older = bolted.policy_db.with_name("older.db")
+    bolted.query(f".backup {older}")
+    older.chmod(0o644)
+    bolted.add_row(partner.domain, "encrypt")
+    assert bolted.doctor()[0] == NOTHING
+    bolted.policyd.stop()
+    bolted.start_policyd(older)
+    leaked = lab.send(f"u@{partner.domain}")
+    assert lab.outcome(leaked).status == "sent" and not partner.server.messages[-1].tls_version
+    status, findings = bolted.doctor()
+    assert status == LEAK and _ids(findings, "leak", "warning") == {"policyd-answers"}, findings
+    assert partner.domain in findings[0]["what"] and findings[0]["fix"] == "systemctl restart forcetls-policyd"
+    bolted.policyd.stop()
+    bolted.start_policyd()
+    older.unlink()
+    assert bolted.doctor()[0] == NOTHING
+    assert lab.outcome(lab.send(f"u@{partner.domain}")).status == "deferred"
+
+
+def test_a_socketmap_of_others_called_tls_is_found_and_the_command_closes_it(lab: Lab, bolted: Forcetls):
+    partner = lab.partners.add("clear")
+    bolted.add_row(partner.domain, "encrypt")
+    others = TlsPolicyResolver({})
+    lab.postfix.set(smtp_tls_policy_maps=f"socketmap:{others.address}:tls")
+    lab.postfix.reload()
+    assert lab.outcome(lab.send(f"u@{partner.domain}")).status == "sent"
+    status, findings = bolted.doctor()
+    assert status == LEAK and _ids(findings, "leak", "warning") == {"policyd-answers"}, findings
+    others.answers = {partner.domain: "may", "bank.example": "may"}
+    assert "says may" in bolted.doctor()[1][0]["what"]
+    _run_fix(lab, findings[0]["fix"])
+    assert f"socketmap:{others.address}:tls" in lab.postfix.get("smtp_tls_policy_maps")
+    assert bolted.doctor()[0] == NOTHING
+    assert lab.outcome(lab.send(f"u@{partner.domain}")).status == "deferred"
+    others.close()
 
 
 def test_a_socket_outside_the_chroot_is_found_and_its_command_closes_it(lab: Lab, bolted: Forcetls):

@@ -61,13 +61,14 @@ class Daemon:
         """Its process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
-    def start(self) -> None:
-        """Starts it; does not wait until it is ready."""
+    def start(self, instead: dict[str, str] | None = None) -> None:
+        """Starts it, with other arguments for some of its own; does not wait until it is ready."""
+        command = [(instead or {}).get(argument, argument) for argument in self._command]
         group = grp.getgrnam("postfix").gr_gid
         unprivileged = ["setpriv", "--reuid", str(DAEMON_USER.uid), "--regid", str(group), "--clear-groups",
                         "--no-new-privs"]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([*unprivileged, *self._command], stdin=subprocess.DEVNULL, stdout=log,
+            self._process = subprocess.Popen([*unprivileged, *command], stdin=subprocess.DEVNULL, stdout=log,
                                              stderr=log, cwd="/", umask=0o007)
 
     def signal(self, number: int) -> None:
@@ -256,9 +257,9 @@ class Forcetls:
         self.start_policyd()
         self.start_milter()
 
-    def start_policyd(self) -> None:
-        """Starts policyd and waits until its socketmap answers."""
-        self.policyd.start()
+    def start_policyd(self, policy_db: Path | None = None) -> None:
+        """Starts policyd, on this database, and waits until its socketmap answers."""
+        self.policyd.start({str(self.policy_db): str(policy_db or self.policy_db)})
         wait_for(self._policyd_answers, READY_DEADLINE_S, "policyd to answer", self.policyd.output)
 
     def start_milter(self) -> None:

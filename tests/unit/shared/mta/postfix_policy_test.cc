@@ -39,3 +39,34 @@ TEST_CASE("to_postfix_policy: only what every supported Postfix takes", "[mta]")
   };
   for (const Row& row : rows) CHECK(to_postfix_policy(row.requirement) == row.want);
 }
+
+TEST_CASE("postfix policy: what we write is read back", "[render]") {
+  const Requirement wanted[] = {
+      {.level = Level::May, .min_protocol = Protocol::Tls10, .ciphers = CipherGrade::Medium},
+      {.level = Level::Secure,
+       .match = "a.example:.b.example",
+       .min_protocol = Protocol::Tls13,
+       .ciphers = CipherGrade::High,
+       .exclude = "kRSA:3DES",
+       .tafile = "/etc/ta.pem"},
+      {.level = Level::Verify, .min_protocol = Protocol::Tls11, .ciphers = CipherGrade::Medium},
+      {.level = Level::Fingerprint, .match = "AA:BB|CC:DD", .min_protocol = Protocol::Tls10}};
+  for (const Requirement& requirement : wanted) {
+    const std::string text = to_postfix_policy(requirement);
+    INFO(text);
+    CHECK(requirement_in_postfix_policy(text) == requirement);
+  }
+}
+
+TEST_CASE("postfix policy: of what others write nothing is counted that we do not know",
+          "[render]") {
+  CHECK(!requirement_in_postfix_policy(""));
+  CHECK(!requirement_in_postfix_policy("Secure match=x"));
+  const auto read = requirement_in_postfix_policy(
+      "secure  servername=hostname,match=x protocols=>=TLSv1.3 ciphers=low broken =");
+  REQUIRE(read);
+  CHECK(*read == Requirement{.level = Level::Secure,
+                             .match = "x",
+                             .min_protocol = Protocol::Tls10,
+                             .ciphers = CipherGrade::Medium});
+}
