@@ -11,7 +11,7 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<Check, 35> kChecks{check_policy_maps,
+constexpr std::array<Check, 37> kChecks{check_policy_maps,
                                         check_earlier_tables,
                                         check_default_is_last,
                                         check_hidden_level,
@@ -45,6 +45,8 @@ constexpr std::array<Check, 35> kChecks{check_policy_maps,
                                         check_submission,
                                         check_milters,
                                         check_skipped_milters,
+                                        check_unlisted_relays,
+                                        check_sub_domains,
                                         check_settings,
                                         check_policy_file};
 

@@ -179,6 +179,8 @@ void check_policy_service(const Case& the, Findings& found);      // doctor_admi
 void check_submission(const Case& the, Findings& found);          // doctor_admission.cc
 void check_milters(const Case& the, Findings& found);             // doctor_milters.cc
 void check_skipped_milters(const Case& the, Findings& found);     // doctor_milters.cc
+void check_unlisted_relays(const Case& the, Findings& found);     // doctor_unlisted.cc
+void check_sub_domains(const Case& the, Findings& found);         // doctor_unlisted.cc
 void check_settings(const Case& the, Findings& found);            // doctor_policy.cc
 void check_policy_file(const Case& the, Findings& found);         // doctor_policy.cc
 
