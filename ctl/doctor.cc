@@ -45,6 +45,7 @@ Result<DoctorReport> examine_once(const Config& config, const PostfixInstance& p
   facts.config_directory = needed_config_directory(postfix);
   facts.policy = look_at_policy_file(config.policy_db);
   facts.our_addresses = our_addresses(config);
+  facts.host_addresses = host_addresses();
   const auto policy = read_policy(facts.policy);
   if (!policy) return fail(policy.error());
   if (auto settings = facts.policy.is_wal ? SettingTable{} : read_settings(config.policy_db))

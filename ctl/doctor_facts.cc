@@ -1,9 +1,15 @@
 #include "ctl/doctor_facts.h"
 
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "ctl/file_io.h"
 #include "ctl/live_answers.h"
@@ -123,6 +129,25 @@ std::set<std::string> our_addresses(const Config& config) {
   std::set<std::string> addresses;
   for (const auto* list : {&config.listen_policy, &config.listen_map, &config.listen_milter})
     for (const ListenAddress& address : *list) addresses.insert(address.text());
+  return addresses;
+}
+
+std::set<std::string> host_addresses() {
+  std::set<std::string> addresses;
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return addresses;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> list(first, &::freeifaddrs);
+  for (const ifaddrs* one = list.get(); one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    const int family = one->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    std::array<char, NI_MAXHOST> text{};
+    if (::getnameinfo(one->ifa_addr, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) ==
+        0)
+      addresses.emplace(text.data());
+  }
+  std::erase_if(addresses, [](const std::string& text) { return text.find('%') != text.npos; });
   return addresses;
 }
 

@@ -13,6 +13,9 @@ namespace forcetls {
 /// The addresses at which forcetls.conf lets our daemons listen, as Postfix would name them.
 std::set<std::string> our_addresses(const Config& config);
 
+/// The addresses of this host's interfaces, but for those of one link alone (fe80::...).
+std::set<std::string> host_addresses();
+
 /// Owner, mode and journal mode of the policy database, read without a lock.
 doctor::PolicyFile look_at_policy_file(const std::string& path);
 

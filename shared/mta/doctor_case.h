@@ -87,6 +87,10 @@ bool is_plain_key(std::string_view key);
 /// True if all of them are this host: loopback addresses, socket paths.
 bool stays_here(std::string_view next_hops);
 
+/// The same, but an address of this host counts too: for what is handed to a program there. Mail
+/// for a partner that is routed so has not arrived, only come back.
+bool is_this_host(const Case& the, std::string_view next_hops);
+
 /// The strictest of `needs` that a delivery to one of `next_hops` would not keep; nullptr: mail may
 /// go there.
 const Requirement* unmet(const Case& the, std::string_view next_hops,

@@ -26,7 +26,8 @@ bool has_names(const Case& the) {
 bool goes_elsewhere_by_lmtp(const Case& the) {
   return std::any_of(the.facts.routes.begin(), the.facts.routes.end(), [&](const auto& route) {
     const PostfixService* service = service_of_transport(the, route.second.transport);
-    return service != nullptr && service->program == "lmtp" && !stays_here(route.second.next_hop);
+    return service != nullptr && service->program == "lmtp" &&
+           !is_this_host(the, route.second.next_hop);
   });
 }
 

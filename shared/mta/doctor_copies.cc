@@ -22,21 +22,21 @@ std::optional<Hop> weak_filter(const Case& the, std::string_view filter) {
   const PostfixService* service = service_of_transport(the, to.transport);
   // Without a next hop the recipient's own domain is asked for.
   if (service == nullptr || !is_network_client(*service) || to.next_hop.empty()) return {};
-  if (stays_here(to.next_hop)) return {};
+  if (is_this_host(the, to.next_hop)) return {};
   const Requirement* wanted = unmet(the, to.next_hop, the.needs);
   if (wanted == nullptr) return {};
   return Hop{to.next_hop, wanted};
 }
 
 /// host:port, [host]:port, inet:host:port, port or unix:path, as smtpd_proxy_filter takes them.
-bool proxy_stays_here(std::string_view proxy) {
+bool proxy_stays_here(const Case& the, std::string_view proxy) {
   if (proxy.starts_with("inet:")) proxy.remove_prefix(5);
   if (proxy.find(':') == proxy.npos) return true;
-  return stays_here(proxy);
+  return is_this_host(the, proxy);
 }
 
 /// The host of a milter that is not this one; empty otherwise.
-std::string remote_milter(const std::string& element) {
+std::string remote_milter(const Case& the, const std::string& element) {
   const auto parts = inside_braces(element);
   const std::string_view address = parts.empty() ? std::string_view() : parts.front();
   if (!address.starts_with("inet:") && !address.starts_with("inet6:")) return {};
@@ -46,7 +46,7 @@ std::string remote_milter(const std::string& element) {
   const std::string spelt = at == host.npos
                                 ? std::string(host)
                                 : fmt::format("{}:{}", host.substr(at + 1), host.substr(0, at));
-  return stays_here(spelt) ? std::string() : spelt;
+  return is_this_host(the, spelt) ? std::string() : spelt;
 }
 
 std::string list_without(std::string_view text, const std::string& element) {
@@ -140,7 +140,7 @@ void check_content_filter(const Case& the, Findings& found) {
 void check_proxy_filter(const Case& the, Findings& found) {
   constexpr std::string_view kName = "smtpd_proxy_filter";
   for (const Place& place : places(the, {"smtpd"}, kName))
-    if (!place.value.empty() && !proxy_stays_here(place.value))
+    if (!place.value.empty() && !proxy_stays_here(the, place.value))
       found.push_back({"proxy-filter", Severity::Leak, Certainty::Certain, where(place, kName),
                        fmt::format("smtpd hands all mail to {} in clear: a proxy filter never uses "
                                    "TLS. Put it on this host, or use content_filter.",
@@ -162,7 +162,7 @@ void check_milter_hosts(const Case& the, Findings& found) {
        {std::pair("smtpd_milters", "smtpd"), std::pair("non_smtpd_milters", "cleanup")})
     for (const Place& place : places(the, {program}, name))
       for (const std::string& element : split_list(place.value)) {
-        const std::string host = remote_milter(element);
+        const std::string host = remote_milter(the, element);
         if (host.empty()) continue;
         found.push_back({"milter-elsewhere", Severity::Leak, Certainty::Certain, where(place, name),
                          fmt::format("The milter at {} is given every message in clear. Reach it "

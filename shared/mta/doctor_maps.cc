@@ -245,7 +245,7 @@ void check_lmtp_maps(const Case& the, Findings& found) {
         std::any_of(the.facts.routes.begin(), the.facts.routes.end(), [&](const auto& route) {
           const PostfixService* service = service_of_transport(the, route.second.transport);
           return service != nullptr && service->program == "lmtp" &&
-                 !stays_here(route.second.next_hop);
+                 !is_this_host(the, route.second.next_hop);
         });
     std::string list(kLmtpMap);
     if (!without_blanks(place.text).empty()) list += ", " + place.text;

@@ -16,6 +16,13 @@ bool has_named_port(std::string_view key) {
   return key.find_first_not_of("0123456789", colon + 1) != key.npos;
 }
 
+/// The host of [host], [host]:port, host:port and inet:host:port.
+std::string_view host_in(std::string_view next_hop) {
+  if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
+  if (next_hop.starts_with('[')) return next_hop.substr(1, next_hop.find(']') - 1);
+  return next_hop.substr(0, next_hop.rfind(':'));
+}
+
 /// The first of `next_hops` that does not keep what `wanted` demands; empty: all do.
 std::string weak_hop_of(const Case& the, std::string_view next_hops, const Requirement& wanted) {
   for (std::string& next_hop : split_list(next_hops)) {
@@ -57,6 +64,20 @@ bool is_network_client(const PostfixService& service) {
 Result<NextHopKey> key_of(std::string_view next_hop) {
   if (next_hop.starts_with("inet:")) next_hop.remove_prefix(5);
   return NextHopKey::parse(next_hop);
+}
+
+bool is_this_host(const Case& the, std::string_view next_hops) {
+  const auto is_own = [&the](const std::string& next_hop) {
+    if (stays_here(next_hop)) return true;
+    const std::string_view host = host_in(next_hop);
+    return std::any_of(the.facts.host_addresses.begin(), the.facts.host_addresses.end(),
+                       [host](const std::string& address) {
+                         const auto own = Network::parse(address);
+                         return own && own->contains(host);
+                       });
+  };
+  const auto list = split_list(next_hops);
+  return !list.empty() && std::all_of(list.begin(), list.end(), is_own);
 }
 
 bool stays_here(std::string_view next_hops) {

@@ -41,7 +41,9 @@ void judge_route(const Case& the, const ForcedRow& row, const std::string& addre
   const PostfixService* service = service_of_transport(the, route.transport);
   if (service != nullptr && is_local_program(service->program)) return;
   const bool is_client = service != nullptr && is_network_client(*service);
-  if (is_client && stays_here(route.next_hop)) return;
+  if (is_client &&
+      (service->program == "lmtp" ? is_this_host(the, route.next_hop) : stays_here(route.next_hop)))
+    return;
   if (!is_client || (service->program == "smtp" && !asks_policyd(the, *service))) {
     add(detours.transports, route.transport, row.key, row.requirement);
     return;
@@ -300,7 +302,8 @@ void check_mailbox_transports(const Case& the, Findings& found) {
     const PostfixService* service = service_of_transport(the, to.transport);
     if (service == nullptr || service->program != "lmtp" || to.next_hop.empty()) continue;
     const auto hop = key_of(to.next_hop);
-    if (stays_here(to.next_hop) || (hop && find_exact_policy(the.policy, *hop, the.now).rule))
+    if (is_this_host(the, to.next_hop) ||
+        (hop && find_exact_policy(the.policy, *hop, the.now).rule))
       continue;
     found.push_back({"lmtp-elsewhere", Severity::Note, Certainty::Certain,
                      fmt::format("main.cf: {}", name),

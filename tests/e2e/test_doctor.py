@@ -11,6 +11,7 @@ import pytest
 from lab.forcetls import REPOSITORY, Forcetls
 from lab.host_files import DAEMON_USER
 from lab.lab import Lab
+from lab.network import DNS_ADDRESS, MAIL_HOST
 from lab.site_services import TlsPolicyResolver
 
 NOTHING, WARNING, LEAK, NOT_EXAMINED, EX_USAGE = 0, 1, 2, 3, 64
@@ -184,6 +185,16 @@ def test_a_relative_directory_is_the_same_instance(lab: Lab, bolted: Forcetls):
                              "--config-dir", "."], cwd=lab.postfix.etc, capture_output=True, text=True, check=False)
     assert result.returncode == NOTHING, result.stdout + result.stderr
     assert json.loads(result.stdout)["config_directory"] == str(lab.postfix.etc)
+
+
+def test_filters_on_an_address_of_this_host_are_no_other_host(lab: Lab, bolted: Forcetls):
+    filters = {"content_filter": f"smtp:[{MAIL_HOST}]:10025", "smtpd_proxy_filter": f"{MAIL_HOST}:10024",
+               "smtpd_milters": f"$non_smtpd_milters, inet:{MAIL_HOST}:11332"}
+    lab.postfix.set(**filters)
+    status, findings = bolted.doctor()
+    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+    lab.postfix.set(**{name: value.replace(MAIL_HOST, DNS_ADDRESS) for name, value in filters.items()})
+    assert _ids(bolted.doctor()[1], "leak") == {"content-filter", "proxy-filter", "milter-elsewhere"}
 
 
 def test_a_dead_policyd_is_found(lab: Lab, bolted: Forcetls):

@@ -160,6 +160,48 @@ TEST_CASE("doctor: routes", "[doctor]") {
   });
 }
 
+TEST_CASE("doctor: what is handed to a program on an address of this host", "[doctor]") {
+  const char* const address = "postmaster@bank.example";
+  const auto own = [](Bench& b) {
+    b.facts.host_addresses = {"127.0.0.1", "192.0.2.25", "2001:db8::25"};
+    return &b;
+  };
+  check_all({
+      {"content filter",
+       [&](Bench& b) { own(b)->set("content_filter", "smtp:[192.0.2.25]:10025"); },
+       {}},
+      {"content filter by IPv6",
+       [&](Bench& b) { own(b)->set("content_filter", "smtp:[ipv6:2001:DB8:0::25]:10025"); },
+       {}},
+      {"content filter on a neighbour",
+       [&](Bench& b) { own(b)->set("content_filter", "smtp:[192.0.2.2]:10025"); },
+       {"leak certain content-filter @ main.cf: content_filter"}},
+      {"content filter here and on a neighbour",
+       [&](Bench& b) { own(b)->set("content_filter", "smtp:[192.0.2.25]:26,[192.0.2.2]:26"); },
+       {"leak certain content-filter @ main.cf: content_filter"}},
+      {"proxy filter",
+       [&](Bench& b) { own(b)->set("smtpd_proxy_filter", "192.0.2.25:10024"); },
+       {}},
+      {"milter",
+       [&](Bench& b) {
+         own(b)->set("smtpd_milters",
+                     "unix:forcetls/milter.sock, inet:192.0.2.25:11332, "
+                     "inet6:11332@2001:db8::25");
+       },
+       {}},
+      {"LMTP", [&](Bench& b) { own(b)->route(address, "lmtp", "inet:192.0.2.25:24"); }, {}},
+      {"LMTP to a neighbour",
+       [&](Bench& b) { own(b)->route(address, "lmtp", "inet:192.0.2.2:24"); },
+       {"leak certain lmtp-elsewhere @ main.cf: transport_maps"}},
+      {"a forced domain is not delivered by being sent to ourselves",
+       [&](Bench& b) { own(b)->route(address, "smtp", "[192.0.2.25]:2525"); },
+       {"leak certain route-next-hop @ main.cf: transport_maps"}},
+      {"a fallback relay is another server, wherever it listens",
+       [&](Bench& b) { own(b)->set("smtp_fallback_relay", "[192.0.2.25]:2525"); },
+       {"leak certain fallback-relay @ main.cf: smtp_fallback_relay"}},
+  });
+}
+
 TEST_CASE("doctor: copies", "[doctor]") {
   check_all({
       {"content filter",
