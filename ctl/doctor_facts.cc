@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 
 #include "ctl/file_io.h"
 #include "ctl/live_answers.h"
@@ -50,18 +51,26 @@ bool is_missing_or_empty(const std::string& path) {
   return fs::is_regular_file(path, problem) && fs::file_size(path, problem) == 0;
 }
 
-/// What the entries of an access table or of header checks do, as far as it can be read.
-std::vector<std::string> actions_of(const PostfixInstance& postfix, const std::string& table) {
-  std::vector<std::string> actions;
+/// What the entries of an access table or of header checks do; nothing: it cannot be read.
+std::optional<std::vector<std::string>> actions_of(const PostfixInstance& postfix,
+                                                   const std::string& table) {
   const std::string_view plain = std::string_view(table).substr(
       table.starts_with("proxy:") ? std::string_view("proxy:").size() : 0);
   for (const std::string_view type : {"regexp:", "pcre:", "cidr:"})
     if (plain.starts_with(type)) {
-      const auto text = read_file(std::string(plain.substr(type.size())));
-      return text ? doctor::results_in(*text, type == "cidr:") : actions;
+      const std::string_view name = plain.substr(type.size());
+      auto rules = doctor::inline_rules(name);
+      if (rules.empty()) {
+        auto text = read_file(std::string(name));
+        if (!text) return std::nullopt;
+        rules = *std::move(text);
+      }
+      return doctor::results_in(rules, type == "cidr:");
     }
-  if (auto entries = postfix.list(table))
-    for (TableEntry& entry : *entries) actions.push_back(std::move(entry.value));
+  auto entries = postfix.list(table);
+  if (!entries) return std::nullopt;
+  std::vector<std::string> actions;
+  for (TableEntry& entry : *entries) actions.push_back(std::move(entry.value));
   return actions;
 }
 
@@ -73,7 +82,8 @@ void ask_tables(const PostfixInstance& postfix, const Questions& questions, Host
   }
   for (const std::string& table : questions.action_tables) {
     progress.step();
-    facts.actions.emplace(table, actions_of(postfix, table));
+    if (auto actions = actions_of(postfix, table))
+      facts.actions.emplace(table, *std::move(actions));
   }
   for (const std::string& table : questions.policy_tables) {
     progress.step();
@@ -95,6 +105,19 @@ void ask_tables(const PostfixInstance& postfix, const Questions& questions, Host
           table, ask_policyd([&](const auto& keys) { return postfix.query_all(table, keys); },
                              questions.keys));
   }
+}
+
+/// Tables and files that name this host's own domains.
+void ask_domains(const PostfixInstance& postfix, const Questions& questions, HostFacts& facts) {
+  for (const std::string& table : questions.domain_tables) {
+    if (facts.tables.contains(table)) continue;
+    const auto answers = postfix.query_all(table, questions.keys);
+    if (!answers) continue;
+    std::vector<std::string>& keys = facts.own_keys[table];
+    for (const auto& [key, value] : *answers) keys.push_back(key);
+  }
+  for (const std::string& file : questions.pattern_files)
+    if (auto text = read_file(file)) facts.pattern_files.emplace(file, *std::move(text));
 }
 
 void ask_sockets(const PostfixInstance& postfix, const PostfixConfig& config,
@@ -170,6 +193,7 @@ void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Q
                                    questions.sockets.size() + kMostQueueFiles);
   facts.is_running = postfix.is_running();
   ask_tables(postfix, questions, facts, progress);
+  ask_domains(postfix, questions, facts);
   ask_sockets(postfix, config, questions, facts, progress);
   ask_routes(postfix, questions, facts, progress);
   for (const std::string& file : questions.files)

@@ -11,7 +11,7 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<Check, 37> kChecks{check_policy_maps,
+constexpr std::array<Check, 39> kChecks{check_policy_maps,
                                         check_earlier_tables,
                                         check_default_is_last,
                                         check_hidden_level,
@@ -47,7 +47,9 @@ constexpr std::array<Check, 37> kChecks{check_policy_maps,
                                         check_skipped_milters,
                                         check_unlisted_relays,
                                         check_sub_domains,
-                                        check_settings,
+                                        check_transports,
+                                        check_own_domains,
+                                        check_unseen_tables,
                                         check_policy_file};
 
 /// Keeps the first kMostPerId of each id, which are the worst ones.

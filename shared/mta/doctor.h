@@ -52,6 +52,8 @@ struct SocketQuestion {
 struct Questions {
   std::set<std::string> addresses;       ///< where does Postfix send them?
   std::set<std::string> tables;          ///< what do they hold?
+  std::set<std::string> pattern_files;   ///< what do they say?
+  std::set<std::string> domain_tables;   ///< of our own domains: which of the keys do they have?
   std::set<std::string> policy_tables;   ///< TLS policy tables that are asked before ours
   std::vector<std::string> keys;         ///< what do those, and ours, answer for these?
   std::set<std::string> status_filters;  ///< what do they make of a 5xx to STARTTLS?
@@ -93,7 +95,9 @@ struct HostFacts {
   std::map<std::string, std::string> settings;  ///< the table setting
   std::map<std::string, ResolvedRoute> routes;  ///< by address, those that Postfix could tell
   std::map<std::string, std::vector<TableEntry>> tables;
-  std::map<std::string, std::vector<std::string>> actions;  ///< results, by the table
+  std::map<std::string, std::string> pattern_files;          ///< their texts
+  std::map<std::string, std::vector<std::string>> own_keys;  ///< by the table
+  std::map<std::string, std::vector<std::string>> actions;   ///< results, by the table
   std::map<std::string, std::map<std::string, std::string>> policy_answers;  ///< table, key
   std::map<std::string, std::string> status_answers;  ///< by the filter; empty: none
   std::map<std::string, std::string> table_failures;  ///< our tables that do not answer, and why
@@ -110,6 +114,14 @@ constexpr std::string_view kStarttlsRefusal =
 
 /// The address whose route stands for all mail to the row `key`; empty for a next hop.
 std::string sample_address(std::string_view key);
+
+/// The elements of a /file in a list of domains (postfix: match_list.c): each line is a list, and #
+/// begins a comment.
+std::vector<std::string> patterns_in(std::string_view text);
+
+/// The rules of a table that is written into the parameter itself, a line each: what follows the
+/// type in "regexp:{{/a/ b}, {/c/ d}}". Empty: it is a file's name.
+std::string inline_rules(std::string_view name);
 
 /// The results in the text of a regexp: or pcre: table, or a cidr: one, which postmap cannot list.
 std::vector<std::string> results_in(std::string_view text, bool is_cidr);

@@ -23,11 +23,6 @@ bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-bool is_table(std::string_view element) {
-  const auto colon = element.find(':');
-  return colon != element.npos && element.find_first_of("[/") > colon;
-}
-
 void add(std::vector<ActionTable>& tables, const PostfixService* service,
          std::string_view parameter, std::string table) {
   const std::string place = where({service, {}, {}}, parameter) + ": " + table;
@@ -79,6 +74,16 @@ std::string_view result_in(std::string_view line, bool is_cidr) {
 }
 
 }  // namespace
+
+std::string inline_rules(std::string_view name) {
+  if (!name.starts_with('{')) return {};
+  std::string lines;
+  for (std::string_view rule : inside_braces(name)) {
+    if (rule.starts_with('{') && rule.ends_with('}')) rule = rule.substr(1, rule.size() - 2);
+    lines += std::string(without_blanks(rule)) + "\n";
+  }
+  return lines;
+}
 
 std::vector<std::string> results_in(std::string_view text, bool is_cidr) {
   std::vector<std::string> logical_lines;

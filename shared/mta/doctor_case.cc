@@ -210,6 +210,17 @@ bool is_loopback_listener(const Case& the, const PostfixService& service) {
   return equal_ignoring_case(the.config.value(service, "inet_interfaces"), "loopback-only");
 }
 
+bool is_table(std::string_view element) {
+  const auto colon = element.find(':');
+  return colon != element.npos && element.find_first_of("[/!") > colon;
+}
+
+std::string with_blanks(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
 std::string some_of(const std::vector<std::string>& names) {
   constexpr std::size_t kNamed = 3;
   std::string text;

@@ -2,6 +2,7 @@
 // commands are written. Only for doctor*.cc.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -123,8 +124,17 @@ bool asks_policyd(const Case& the, const PostfixService& service);
 /// True if a listener is reached from this host only.
 bool is_loopback_listener(const Case& the, const PostfixService& service);
 
+/// "a b c", as settings are written.
+std::string with_blanks(const std::vector<std::string>& words);
+
 /// "a, b, c and 4 more".
 std::string some_of(const std::vector<std::string>& names);
+
+/// The parameters that name this host's own domains.
+constexpr std::array<std::string_view, 4> kDomainLists{"mydestination", "virtual_alias_domains",
+                                                       "virtual_mailbox_domains", "relay_domains"};
+/// True if an element of a list is a lookup table: "hash:/a".
+bool is_table(std::string_view element);
 
 /// All of questions() but the sockets.
 Questions questions_of_policy(const PostfixConfig& config, const RuleStore& policy,
@@ -185,7 +195,9 @@ void check_milters(const Case& the, Findings& found);             // doctor_milt
 void check_skipped_milters(const Case& the, Findings& found);     // doctor_milters.cc
 void check_unlisted_relays(const Case& the, Findings& found);     // doctor_unlisted.cc
 void check_sub_domains(const Case& the, Findings& found);         // doctor_unlisted.cc
-void check_settings(const Case& the, Findings& found);            // doctor_policy.cc
+void check_transports(const Case& the, Findings& found);          // doctor_policy.cc
+void check_own_domains(const Case& the, Findings& found);         // doctor_own_domains.cc
+void check_unseen_tables(const Case& the, Findings& found);       // doctor_unseen.cc
 void check_policy_file(const Case& the, Findings& found);         // doctor_policy.cc
 
 }  // namespace forcetls::doctor

@@ -1,4 +1,4 @@
-// The policy database itself, and the settings that have to agree with master.cf and main.cf.
+// The policy database itself, and the transports that the milter goes by.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,13 +7,6 @@
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
-namespace {
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
 
 void check_transports(const Case& the, Findings& found) {
   std::vector<std::string> right, missing, wrong;
@@ -44,57 +37,7 @@ void check_transports(const Case& the, Findings& found) {
         some_of(wrong));
   found.push_back({"enforcing-transports", Severity::Warning, Certainty::Certain,
                    "policy.db: setting enforcing_transports", std::string(without_blanks(what)),
-                   setting_command(the, "enforcing_transports", joined(all))});
-}
-
-/// Domains that main.cf itself names as this host's.
-std::vector<std::string> literal_domains(const Case& the) {
-  std::vector<std::string> domains;
-  for (const char* name :
-       {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"})
-    for (const std::string& item : the.config.list(name)) {
-      if (item.find_first_of(":/=!") != item.npos) continue;
-      const auto key = NextHopKey::parse(item);
-      if (!key || key->kind != KeyKind::Name || key->text.find('.') == std::string::npos ||
-          key->text == "localhost.localdomain")
-        continue;
-      if (std::find(domains.begin(), domains.end(), key->text) == domains.end())
-        domains.push_back(key->text);
-    }
-  return domains;
-}
-
-void check_own_domains(const Case& the, Findings& found) {
-  std::vector<std::string> missing, forced;
-  for (const std::string& domain : literal_domains(the)) {
-    if (the.policy.settings().is_own(domain)) continue;
-    missing.push_back(domain);
-    const auto rule = find_policy(the.policy, {KeyKind::Name, domain}, the.now).rule;
-    if (rule && is_forced(rule->outbound.level)) forced.push_back(domain);
-  }
-  if (missing.empty()) return;
-  std::vector<std::string> all = the.policy.settings().own_domains;
-  all.insert(all.end(), missing.begin(), missing.end());
-  const bool stops =
-      !forced.empty() && the.policy.settings().clear_submission == ClearSubmission::Tempfail;
-  found.push_back(
-      {"own-domains", stops ? Severity::Warning : Severity::Note, Certainty::Certain,
-       "policy.db: setting own_domains",
-       stops
-           ? fmt::format("{} is your own and has a forcing row: mail that others send you in clear "
-                         "is refused, which RFC 3207 does not allow.",
-                         some_of(forced))
-           : fmt::format("{} is your own and not listed: with a row for it, mail that others send "
-                         "you in clear would be refused.",
-                         some_of(missing)),
-       setting_command(the, "own_domains", joined(all))});
-}
-
-}  // namespace
-
-void check_settings(const Case& the, Findings& found) {
-  check_transports(the, found);
-  check_own_domains(the, found);
+                   setting_command(the, "enforcing_transports", with_blanks(all))});
 }
 
 void check_policy_file(const Case& the, Findings& found) {

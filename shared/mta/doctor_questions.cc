@@ -22,6 +22,16 @@ void ask_policy_tables(const PostfixConfig& config, Questions& asked) {
   asked.tables.insert(asked.policy_tables.begin(), asked.policy_tables.end());
 }
 
+/// What names this host's own domains, besides names.
+void ask_domains(const PostfixConfig& config, Questions& asked) {
+  for (const std::string_view name : kDomainLists)
+    for (const std::string& element : config.list(name)) {
+      if (element.starts_with('/')) asked.pattern_files.insert(element);
+      if (is_table(element)) asked.domain_tables.insert(element);
+    }
+  asked.tables.insert(asked.domain_tables.begin(), asked.domain_tables.end());
+}
+
 void ask_files(const PostfixConfig& config, const Rule& rule, const std::string& queue_directory,
                Questions& asked) {
   if (rule.outbound.tafile.empty()) return;
@@ -47,6 +57,7 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
                            "sender_dependent_default_transport_maps", "sender_bcc_maps",
                            "recipient_bcc_maps", "smtp_tls_per_site"})
     for (const std::string& table : config.list(name)) asked.tables.insert(table);
+  ask_domains(config, asked);
   for (ActionTable& table : action_tables(config))
     asked.action_tables.insert(std::move(table.table));
   for (const PostfixService* service : config.services_of("smtp")) {

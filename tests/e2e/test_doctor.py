@@ -168,6 +168,39 @@ def test_filters_in_tables_of_actions_are_found(lab: Lab, bolted: Forcetls):
         "main.cf: smtpd_client_restrictions: inline:{{10.0.0.1=FILTER smtp:[other.example]}}"}, findings
 
 
+def test_an_own_domain_in_a_file_or_table_is_found_and_the_command_closes_it(lab: Lab, bolted: Forcetls):
+    names = lab.postfix.etc / "own"
+    names.write_text("# our domains\nother.example bank.example\n", encoding="ascii")
+    for parameters in ({"mydestination": f"localhost, {names}"}, {"relay_domains": f"regexp:{names}-patterns"}):
+        Path(f"{names}-patterns").write_text("/^bank\\.example$/ OK\n", encoding="ascii")
+        before = {name: lab.postfix.get(name) for name in parameters}
+        lab.postfix.set(**parameters)
+        lab.postfix.reload()
+        status, findings = bolted.doctor()
+        assert (status, _ids(findings, "leak", "warning")) == (WARNING, {"own-domains"}), findings
+        _run_fix(lab, findings[0]["fix"])
+        assert bolted.doctor()[0] == NOTHING
+        lab.postfix.set(**before)
+        bolted.set_policy("UPDATE setting SET value = '' WHERE name = 'own_domains'")
+
+
+def test_a_table_that_cannot_be_listed_is_noted(lab: Lab, bolted: Forcetls):
+    routes = lab.postfix.etc / "routes"
+    routes.write_text("/^user@/ smtp:[gate.example]\n", encoding="ascii")
+    lab.postfix.set(transport_maps=f"regexp:{routes}",
+                    smtpd_client_restrictions=f"check_client_access regexp:{lab.postfix.etc}/missing")
+    lab.postfix.reload(smtpd_answers=False)
+    status, findings = bolted.doctor()
+    noted = [finding for finding in findings if finding["id"] == "table-not-examined"]
+    assert status == NOTHING
+    assert {finding["where"] for finding in noted} == {
+        f"main.cf: transport_maps: regexp:{routes}",
+        f"main.cf: smtpd_client_restrictions: regexp:{lab.postfix.etc}/missing"}, findings
+    command = noted[0]["fix"] if "transport" in noted[0]["where"] else noted[1]["fix"]
+    assert subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout == \
+        "smtp:[gate.example]\n"
+
+
 def test_a_command_for_a_list_with_blanks_closes_what_it_says(lab: Lab, bolted: Forcetls):
     ours = "{ unix:forcetls/milter.sock, default_action=tempfail }"
     lab.postfix.set_service("587 inet n - y - - smtpd -o smtpd_tls_security_level=encrypt "

@@ -29,4 +29,11 @@ inline void check_all(const std::vector<Change>& rows, Release release = Release
   }
 }
 
+/// The first finding of that name; an empty one where there is none.
+inline doctor::Finding finding_of(const Bench& bench, const std::string& id) {
+  for (doctor::Finding& finding : bench.findings())
+    if (finding.id == id) return std::move(finding);
+  return {};
+}
+
 }  // namespace forcetls

@@ -212,11 +212,14 @@ TEST_CASE("doctor: questions name what the checks need", "[doctor]") {
   bench.row({.key = "ta.example", .outbound = Level::Secure, .tafile = "/etc/ta.pem"});
   bench.set("transport_maps", "hash:/t").set("always_bcc", "a@b.example");
   bench.set("smtp_tls_policy_maps", "hash:/p, socketmap:unix:forcetls/map.sock:tls, hash:/q");
+  bench.set("mydestination", "$myhostname, /etc/own, !/etc/not, ldap:/d");
   const auto asked = doctor::questions(bench.config(), bench.policy, "/queue", {});
   CHECK(asked.addresses == std::set<std::string>{"a@b.example", "postmaster@bank.example",
                                                  "postmaster@forcetls-doctor.shop.example",
                                                  "postmaster@ta.example"});
-  CHECK(asked.tables == std::set<std::string>{"hash:/t", "hash:/p"});
+  CHECK(asked.tables == std::set<std::string>{"hash:/t", "hash:/p", "ldap:/d"});
+  CHECK(asked.domain_tables == std::set<std::string>{"ldap:/d"});
+  CHECK(asked.pattern_files == std::set<std::string>{"/etc/own"});
   CHECK(asked.policy_tables == std::set<std::string>{"hash:/p"});
   CHECK(asked.our_tables == std::set<std::string>{"socketmap:unix:forcetls/map.sock:tls"});
   CHECK(asked.keys.size() == 4);

@@ -5,28 +5,17 @@
 
 using namespace forcetls;
 
-namespace {
-
-/// The finding of that name; an empty one where there is none.
-doctor::Finding note(const Bench& bench, const std::string& id) {
-  for (doctor::Finding& finding : bench.findings())
-    if (finding.id == id) return std::move(finding);
-  return {};
-}
-
-}  // namespace
-
 TEST_CASE("doctor: servers of partners by address are a note until they are held", "[doctor]") {
   Bench bench;
   bench.bolt_on();
-  CHECK(note(bench, "unlisted-relay").id.empty());
+  CHECK(finding_of(bench, "unlisted-relay").id.empty());
   bench.bank();
-  const auto found = note(bench, "unlisted-relay");
+  const auto found = finding_of(bench, "unlisted-relay");
   CHECK(found.severity == doctor::Severity::Note);
   CHECK(found.fix ==
         "sqlite3 /p.db \"UPDATE setting SET value = 'encrypt' WHERE name = 'unlisted_relay'\"");
   bench.policy.mutable_settings().unlisted_relay = UnlistedRelay::Encrypt;
-  CHECK(note(bench, "unlisted-relay").id.empty());
+  CHECK(finding_of(bench, "unlisted-relay").id.empty());
 }
 
 TEST_CASE("doctor: rows that leave sub-domains out", "[doctor]") {
@@ -59,7 +48,7 @@ TEST_CASE("doctor: rows that leave sub-domains out", "[doctor]") {
     Bench bench;
     bench.bolt_on();
     for (const FakeRule& rule : row.rows) bench.row(rule);
-    const std::string fix = note(bench, "sub-domain-rows").fix;
+    const std::string fix = finding_of(bench, "sub-domain-rows").fix;
     const auto begin = fix.find(" IN (");
     CHECK((begin == fix.npos ? "" : fix.substr(begin + 5, fix.rfind(')') - begin - 5)) == row.want);
   }
@@ -69,11 +58,11 @@ TEST_CASE("doctor: one command for at most twenty domains", "[doctor]") {
   Bench bench;
   bench.bolt_on();
   for (int i = 0; i < 30; ++i) bench.row({.key = "d" + std::to_string(10 + i) + ".example"});
-  const auto found = note(bench, "sub-domain-rows");
+  const auto found = finding_of(bench, "sub-domain-rows");
   CHECK_THAT(found.what, ContainsSubstring("d10.example, d11.example, d12.example and 27 more"));
   CHECK_THAT(found.fix, ContainsSubstring("'d29.example')"));
   CHECK_THAT(found.fix,
              ContainsSubstring("sqlite3 /p.db \"INSERT INTO domain_policy(domain, mode, outbound"));
   bench.policy.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
-  CHECK(note(bench, "sub-domain-rows").id.empty());
+  CHECK(finding_of(bench, "sub-domain-rows").id.empty());
 }
