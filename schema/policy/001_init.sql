@@ -164,7 +164,7 @@ CREATE TABLE policy_change (
   seq INTEGER PRIMARY KEY,
   -- When, UTC.
   at TEXT NOT NULL DEFAULT (datetime('now')),
-  -- Who: "forcetls setup". The sqlite3 shell cannot tell: NULL = by hand.
+  -- Who. The sqlite3 shell cannot tell: NULL = by hand.
   changed_by TEXT,
   -- domain_policy, suspension or setting.
   table_name TEXT NOT NULL,
@@ -178,12 +178,4 @@ CREATE TABLE policy_change (
   CONSTRAINT seq_from_database CHECK (seq > 0),
   CONSTRAINT table_name_value CHECK (
     table_name = 'domain_policy' OR table_name = 'suspension' OR table_name = 'setting')
-) STRICT;
-
-CREATE TABLE change_author (
-  -- Empty. While a program of forcetls writes, and only inside its transaction, it says here who
-  -- that is, for policy_change.
-
-  -- The value of changed_by.
-  name TEXT NOT NULL
 ) STRICT;

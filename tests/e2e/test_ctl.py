@@ -58,7 +58,7 @@ def _init(place: Place, path: Path) -> subprocess.CompletedProcess:
 
 def test_init_makes_an_empty_policy_that_only_owner_writes_and_group_reads(place: Place, tmp_path: Path):
     result = _init(place, tmp_path / "new.db")
-    assert (result.returncode, result.stdout) == (0, f"{tmp_path}/new.db: created (schema 1)\n")
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path}/new.db: created (schema 2)\n")
     assert stat.S_IMODE((tmp_path / "new.db").stat().st_mode) == 0o640
     assert [file.name for file in tmp_path.iterdir()] == ["new.db"]
 
@@ -68,6 +68,23 @@ def test_init_again_changes_nothing(place: Place):
     result = _init(place, place.policy_db)
     assert result.returncode == 0 and "is up to date" in result.stdout
     assert place.policy_db.read_bytes() == before
+
+
+def test_init_takes_a_database_of_the_first_schema_along_and_keeps_a_copy(place: Place, tmp_path: Path):
+    path = tmp_path / "old.db"
+    schema = Path(__file__).resolve().parents[2] / "schema" / "policy"
+    first = "".join(file.read_text("utf-8") for file in sorted(schema.glob("001_*.sql")))
+    row = "INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')"
+    subprocess.run(["sqlite3", str(path)], input=f"{first}{row};", text=True, check=True)
+    refused = place.run("forcetls", "check", "bank.example", "--policy-db", str(path))
+    assert refused.returncode == EX_CONFIG and "run forcetls init" in refused.stderr
+    before = path.read_bytes()
+    result = _init(place, path)
+    assert result.returncode == 0, result.stderr
+    copy = next(tmp_path.glob("old.db.backup-v1-*"))
+    assert result.stdout == f"{path}: migrated from schema 1 to 2; as it was before: {copy}\n"
+    assert copy.read_bytes() == before
+    assert "secure" in place.run("forcetls", "check", "bank.example", "--policy-db", str(path)).stdout
 
 
 def _newer(path: Path, place: Place) -> None:

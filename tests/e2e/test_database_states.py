@@ -59,7 +59,7 @@ def _fresh_sqlite_file(path: Path, spare: Path) -> None:
 
 
 def _newer_schema(path: Path, _: Path) -> None:
-    _sqlite(path, "PRAGMA user_version = 2")
+    _sqlite(path, "PRAGMA user_version = 99")
 
 
 def _older_schema(path: Path, _: Path) -> None:

@@ -68,6 +68,26 @@ TEST_CASE("policy_change: whoever signs is named", "[schema]") {
                     2) == std::vector<std::string>{"-|3", "a program|9"});
 }
 
+TEST_CASE("policy_change: a signature is nothing to change the log with", "[schema]") {
+  const auto sql = GENERATE(values<std::string>(
+      {"UPDATE policy_change SET changed_by = 'a program' WHERE seq = 1",
+       "UPDATE policy_change SET changed_by = NULL WHERE seq = 3",
+       "UPDATE policy_change SET changed_by = 'b' WHERE seq = 3",
+       "UPDATE policy_change SET changed_by = 'a program', new = '{}' WHERE seq = 2",
+       "UPDATE policy_change SET changed_by = 'a program', seq = 9 WHERE seq = 2",
+       "UPDATE policy_change SET changed_by = 'a program', at = '2020-01-01 00:00:00'"}));
+  PolicyDatabase policy;
+  policy.must("INSERT INTO domain_policy(domain) VALUES ('by.hand'), ('too.example')");
+  policy.must("INSERT INTO change_author VALUES ('a program')");
+  policy.must("INSERT INTO domain_policy(domain) VALUES ('signed.example')");
+  const std::string before = policy.content();
+  for (const auto& variant : conflict_variants(sql)) {
+    INFO(variant);
+    CHECK_THAT(policy.sentence(variant), ContainsSubstring("append-only"));
+    CHECK(policy.content() == before);
+  }
+}
+
 TEST_CASE("policy_change: append-only", "[schema]") {
   struct Row {
     const char* sql;

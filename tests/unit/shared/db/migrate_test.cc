@@ -19,16 +19,17 @@ namespace {
 using Kind = InitOutcome::Kind;
 
 constexpr std::chrono::sys_seconds kNow{std::chrono::seconds(1795343400)};  // 2026-11-22 10:30:00
-constexpr std::string_view kNext =
-    "ALTER TABLE domain_policy ADD COLUMN extra TEXT; "
-    "PRAGMA user_version = 2;";
-constexpr std::string_view kFailing =
-    "CREATE TABLE new(a); SELECT nothing; "
-    "PRAGMA user_version = 2;";
-constexpr std::string_view kForgetful = "CREATE TABLE new(a);";
+constexpr int kNewest = static_cast<int>(sql::kPolicyMigrations.size());
+const std::string kMark = "PRAGMA user_version = " + std::to_string(kNewest + 1) + ";";
+const std::string kNext = "ALTER TABLE domain_policy ADD COLUMN extra TEXT; " + kMark;
+const std::string kFailing = "CREATE TABLE new(a); SELECT nothing; " + kMark;
+const std::string kForgetful = "CREATE TABLE new(a);";
+const std::string kBackup = "policy.db.backup-v" + std::to_string(kNewest) + "-20261122T103000Z";
 
 std::vector<std::string_view> with(std::string_view migration) {
-  return {sql::kPolicyMigrations[0], migration};
+  std::vector<std::string_view> all(sql::kPolicyMigrations.begin(), sql::kPolicyMigrations.end());
+  all.push_back(migration);
+  return all;
 }
 
 std::string content(const std::string& path) {
@@ -59,7 +60,7 @@ TEST_CASE("init: creates an empty policy, mode 0640, and nothing else", "[db][mi
   const auto outcome = init_policy_db(file.path());
   REQUIRE(outcome);
   CHECK(outcome->kind == Kind::Created);
-  CHECK(outcome->to_version == static_cast<int>(sql::kPolicyMigrations.size()));
+  CHECK(outcome->to_version == kNewest);
   CHECK(mode_of(file.path()) == 0640);
   CHECK(files_in(file.path()) == std::set<std::string>{"policy.db"});
   auto database = Database::open_readonly(file.path()).value();
@@ -147,15 +148,14 @@ TEST_CASE("init: migrates an older database after copying it", "[db][migrate]") 
   PolicyFile file;
   file.init();
   REQUIRE(file.sql(kInsert));
-  const std::string backup = file.path("policy.db.backup-v1-20261122T103000Z");
+  const std::string backup = file.path(kBackup);
   const auto outcome = init_policy_db(file.path(), with(kNext), kNow);
   REQUIRE(outcome);
   CHECK(outcome->kind == Kind::Migrated);
-  CHECK(outcome->from_version == 1);
-  CHECK(outcome->to_version == 2);
+  CHECK(outcome->from_version == kNewest);
+  CHECK(outcome->to_version == kNewest + 1);
   CHECK(outcome->backup_path == backup);
-  CHECK(files_in(file.path()) ==
-        std::set<std::string>{"policy.db", "policy.db.backup-v1-20261122T103000Z"});
+  CHECK(files_in(file.path()) == std::set<std::string>{"policy.db", kBackup});
   CHECK(mode_of(backup) == 0640);
   CHECK(file.sql("SELECT 1/(count(extra IS NULL) = 1) FROM domain_policy"));
 
@@ -163,6 +163,23 @@ TEST_CASE("init: migrates an older database after copying it", "[db][migrate]") 
   CHECK(check_schema(old).has_value());
   auto now = Database::open_readonly(file.path()).value();
   CHECK(check_schema(now).error().code == ErrorCode::WrongSchema);
+}
+
+TEST_CASE("init: a database of each older schema keeps its rows and its log", "[db][migrate]") {
+  const auto version = GENERATE(range(1, kNewest));
+  PolicyFile file;
+  const std::span<const std::string_view> all = sql::kPolicyMigrations;
+  REQUIRE(init_policy_db(file.path(), all.first(static_cast<std::size_t>(version)), kNow));
+  REQUIRE(file.sql(kInsert));
+  const auto outcome = init_policy_db(file.path());
+  REQUIRE(outcome);
+  CHECK(outcome->kind == Kind::Migrated);
+  CHECK(outcome->from_version == version);
+  CHECK(outcome->to_version == kNewest);
+  CHECK(file.sql("SELECT 1/(count(*) = 1) FROM effective_policy WHERE domain = 'bank.example'"));
+  CHECK(file.sql("SELECT 1/(count(*) = 1) FROM policy_change WHERE changed_by IS NULL"));
+  auto now = Database::open_readonly(file.path()).value();
+  CHECK(check_schema(now).has_value());
 }
 
 TEST_CASE("init: a migration that fails leaves the old database", "[db][migrate]") {
@@ -182,12 +199,11 @@ TEST_CASE("init: a backup is never overwritten, and without one nothing is migra
   PolicyFile file;
   file.init();
   const std::string before = content(file.path());
-  const std::string backup = "policy.db.backup-v1-20261122T103000Z";
-  file.write("precious", backup);
+  file.write("precious", kBackup);
   CHECK_FALSE(init_policy_db(file.path(), with(kNext), kNow));
-  CHECK(content(file.path(backup)) == "precious");
+  CHECK(content(file.path(kBackup)) == "precious");
   CHECK(content(file.path()) == before);
-  CHECK(files_in(file.path()) == std::set<std::string>{"policy.db", backup});
+  CHECK(files_in(file.path()) == std::set<std::string>{"policy.db", kBackup});
 }
 
 TEST_CASE("check_schema: names the file and what to do", "[db][migrate]") {
