@@ -1,41 +1,65 @@
 #include "ctl/socket_probe.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <grp.h>
 #include <netdb.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <memory>
-#include <string_view>
 
 #include "shared/base/unique_fd.h"
 
 namespace forcetls {
 namespace {
 
-constexpr time_t kDeadlineSeconds = 5;
+/// For each step, and for the whole of a question.
+constexpr time_t kDeadlineSeconds = 10;
+constexpr unsigned kMostSeconds = 15;
+constexpr std::size_t kMostReplyBytes = 4096;
 
 /// 0, or the errno of the failure.
-int connect_within_deadline(const sockaddr* address, socklen_t size) {
-  const UniqueFd connection(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+int connect_within_deadline(const UniqueFd& connection, const sockaddr* address, socklen_t size) {
   if (!connection) return errno;
   const timeval deadline{kDeadlineSeconds, 0};
+  ::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
   ::setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
   return ::connect(connection.get(), address, size) == 0 ? 0 : errno;
 }
 
-int connect_unix(std::string_view path) {
+std::string converse(const UniqueFd& connection, const SocketProbe& probe) {
+  ::send(connection.get(), probe.request.data(), probe.request.size(), MSG_NOSIGNAL);
+  std::string reply;
+  while (reply.size() < kMostReplyBytes && (probe.end.empty() || !reply.ends_with(probe.end))) {
+    std::array<char, 1024> chunk{};
+    const ssize_t count = ::read(connection.get(), chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    reply.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+  return reply;
+}
+
+SocketAnswer ask_unix(const SocketProbe& probe, std::string_view path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  if (path.size() >= sizeof address.sun_path) return {ENAMETOOLONG};
   path.copy(address.sun_path, path.size());
-  return connect_within_deadline(reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const UniqueFd connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int failure = connect_within_deadline(
+      connection, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  if (failure != 0 || probe.request.empty()) return {failure};
+  return {0, converse(connection, probe)};
 }
 
 int connect_inet(std::string_view host_and_port) {
@@ -51,41 +75,98 @@ int connect_inet(std::string_view host_and_port) {
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
   int failure = ENXIO;
   for (const addrinfo* one = found; one != nullptr && failure != 0; one = one->ai_next)
-    failure = connect_within_deadline(one->ai_addr, one->ai_addrlen);
+    failure =
+        connect_within_deadline(UniqueFd(::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+                                one->ai_addr, one->ai_addrlen);
   return failure;
 }
 
-/// In the child: becomes what the service is. Errors are left to connect(2) to find.
-void become_service(const SocketProbe& probe) {
-  const passwd* user = ::getpwnam(probe.user.c_str());
-  if (::chdir(probe.queue_directory.c_str()) != 0 || ::geteuid() != 0 || user == nullptr) return;
-  const uid_t uid = user->pw_uid;
-  const gid_t gid = user->pw_gid;
-  if (probe.chrooted && ::chroot(".") != 0) return;
-  if (::setgroups(1, &gid) != 0 || ::setgid(gid) != 0) return;
-  [[maybe_unused]] const int result = ::setuid(uid);
+/// In the child, as Postfix's chroot_uid: what it is given it never gets rid of.
+bool become_service(const SocketProbe& probe, const passwd* user) {
+  if (::chdir(probe.queue_directory.c_str()) != 0) return false;
+  if (user == nullptr) return true;
+  return ::setgid(user->pw_gid) == 0 && ::initgroups(user->pw_name, user->pw_gid) == 0 &&
+         (!probe.chrooted || ::chroot(".") == 0) && ::setuid(user->pw_uid) == 0;
+}
+
+/// What the child tells: whether the question could be asked, and the errno; then the reply.
+struct Head {
+  bool asked = false;
+  int failure = 0;
+};
+
+void answer_in_child(const SocketProbe& probe, const passwd* user, const UniqueFd& to) {
+  // It must not outlive us, nor outlast a daemon that answers byte by byte.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::signal(SIGALRM, SIG_DFL);
+  ::alarm(kMostSeconds);
+  Head head{become_service(probe, user), errno};
+  SocketAnswer answer;
+  if (head.asked) {
+    answer = ask_unix(probe, std::string_view(probe.address).substr(5));
+    head.failure = answer.failure;
+  }
+  std::string told(sizeof head, '\0');
+  std::memcpy(told.data(), &head, sizeof head);
+  told += answer.reply;
+  const bool all = ::write(to.get(), told.data(), told.size()) == static_cast<ssize_t>(told.size());
+  ::_exit(all ? 0 : 1);
+}
+
+std::string read_all(int descriptor) {
+  std::string text;
+  std::array<char, 1024> chunk{};
+  for (;;) {
+    const ssize_t count = ::read(descriptor, chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+Result<SocketAnswer> ask_in_child(const SocketProbe& probe, const passwd* user) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(ErrorCode::System, std::strerror(errno));
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return fail(ErrorCode::System, std::strerror(errno));
+  if (child == 0) answer_in_child(probe, user, writing);
+  writing = UniqueFd();
+  const std::string told = read_all(reading.get());
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return SocketAnswer{ETIMEDOUT};
+  Head head;
+  if (status != 0 || told.size() < sizeof head)
+    return fail(ErrorCode::System, "the question could not be asked");
+  std::memcpy(&head, told.data(), sizeof head);
+  if (!head.asked)
+    return fail(ErrorCode::System, fmt::format("cannot become {} in {}: {}", probe.user,
+                                               probe.queue_directory, std::strerror(head.failure)));
+  return SocketAnswer{head.failure, told.substr(sizeof head)};
 }
 
 }  // namespace
 
-std::string why_unreachable(const SocketProbe& probe) {
+Result<SocketAnswer> ask_socket(const SocketProbe& probe) {
   const std::string_view address = probe.address;
   // Names are looked up out here: the chroot's resolver is not what is asked about.
-  if (address.starts_with("inet:")) {
-    const int failure = connect_inet(address.substr(5));
-    return failure == 0 ? "" : std::strerror(failure);
-  }
-  if (!address.starts_with("unix:")) return "not an address of a socket";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    become_service(probe);
-    ::_exit(connect_unix(address.substr(5)));
-  }
-  int status = 0;
-  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (child < 0 || !WIFEXITED(status)) return "the question could not be asked";
-  return WEXITSTATUS(status) == 0 ? "" : std::strerror(WEXITSTATUS(status));
+  if (address.starts_with("inet:")) return SocketAnswer{connect_inet(address.substr(5))};
+  if (!address.starts_with("unix:"))
+    return fail(ErrorCode::Malformed, "not an address of a socket");
+  if (::geteuid() != 0) return ask_in_child(probe, nullptr);
+  const passwd* user = ::getpwnam(probe.user.c_str());
+  if (user == nullptr)
+    return fail(ErrorCode::System, "mail_owner: there is no user '" + probe.user + "'");
+  return ask_in_child(probe, user);
+}
+
+std::string why_unreachable(const SocketProbe& probe) {
+  const auto answer = ask_socket(probe);
+  if (!answer) return answer.error().context;
+  return answer->failure == 0 ? "" : std::strerror(answer->failure);
 }
 
 }  // namespace forcetls

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+
+#include "shared/base/result.h"
 
 namespace forcetls {
 
@@ -11,10 +14,21 @@ struct SocketProbe {
   std::string user;             ///< mail_owner
   std::string address;          ///< unix:PATH, inet:HOST:PORT
   bool chrooted = false;
+  std::string request{};   ///< sent once it is connected; empty: that is enough
+  std::string_view end{};  ///< of the reply; must outlive the question
 };
 
-/// Empty if somebody accepts the connection, else the system's reason. Needs root; without it the
-/// question is asked as whoever asks, and outside the chroot.
+struct SocketAnswer {
+  int failure = 0;      ///< the errno of connecting; ETIMEDOUT also if the reply takes too long
+  std::string reply{};  ///< as far as it came
+};
+
+/// Without root the question is asked as whoever asks, and outside the chroot. To inet addresses
+/// nothing is sent. One thread only. Errors: System: it could not be asked (no such user
+/// ...); Malformed: no such address.
+Result<SocketAnswer> ask_socket(const SocketProbe& probe);
+
+/// Empty if somebody accepts the connection, else the system's reason.
 std::string why_unreachable(const SocketProbe& probe);
 
 }  // namespace forcetls
