@@ -5,6 +5,7 @@ is undone, and main.cf and master.cf are what they were, byte for byte. A site's
 STARTTLS with 5xx is the one fate that setup is meant to change (test_empty_policy.py tells of it).
 """
 
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -136,7 +137,38 @@ class Site:
     main_cf: dict[str, str] = field(default_factory=dict)
     more: Callable[[World, Postfix], None] = lambda world, postfix: None
     messages: dict[str, HandIn] = field(default_factory=dict)
-    second_instance: bool = False
+    instance: str = ""  # "first" or "second" of two; otherwise there is one.
+
+
+# Every site has what people leave in such files, too.
+NOTES = {"main.cf": """
+# What the site has written down:
+site_networks = 127.0.0.0/8,
+    10.92.0.0/16
+\t# and that of the office
+    203.0.113.0/24
+mynetworks = $site_networks
+""", "master.cf": """
+# An old entry:
+#old unix - - y - - smtp
+notes  unix  -       n       n       -       -       pipe
+    flags=Rq user=nobody
+  # with its arguments
+    argv=/bin/false $sender
+"""}
+
+
+def _with_postmulti(world: World, postfix: Postfix) -> None:
+    """Both instances as postmulti(1) manages them: the first one knows the other."""
+    first, second = world.lab.postfix, world.lab.instance("postfix-second")
+    first.set(multi_instance_enable="yes", multi_instance_wrapper="${command_directory}/postmulti -p --",
+              multi_instance_directories=str(second.etc))
+    second.set(multi_instance_enable="yes", multi_instance_name="postfix-second")
+    # It wants the first one to be the host's own.
+    listed = subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind {first.etc} /etc/postfix && postmulti -l"],
+                            capture_output=True, text=True, check=True)
+    assert [line.split()[-1] for line in listed.stdout.splitlines()] == ["/etc/postfix", str(second.etc)]
+    (second if postfix is first else first).reload()
 
 
 def _with_filter(world: World, postfix: Postfix) -> None:
@@ -180,7 +212,8 @@ SITES = {
         "not refused over TLS": _to("forced by the milter", source=OUTSIDE_CLIENT, tls=True),
         "submission": _to("good", "clear", OURS, source=OUTSIDE_CLIENT, tls=True, port=587),
         "submission in clear": _to("good", port=587)}),
-    "a second instance": Site(messages={**PARTNERS, **LOCAL}, second_instance=True),
+    "the first of two instances": Site(more=_with_postmulti, messages={**LOCAL, **WAYS_IN}, instance="first"),
+    "the second of two instances": Site(more=_with_postmulti, messages={**PARTNERS, **LOCAL}, instance="second"),
 }
 CASES = [(site, what) for site, spec in SITES.items() for what in spec.messages]
 
@@ -213,7 +246,8 @@ def _played(request: pytest.FixtureRequest, world: World, shared_forcetls: Force
     def play(name: str) -> Played:
         if name not in results:
             results[name] = None
-            forcetls = request.getfixturevalue("second") if SITES[name].second_instance else shared_forcetls
+            second = request.getfixturevalue("second") if SITES[name].instance else None
+            forcetls = second if SITES[name].instance == "second" else shared_forcetls
             results[name] = _play(world, forcetls, SITES[name])
         assert results[name] is not None, "could not be played, see the first failure"
         return results[name]
@@ -228,6 +262,10 @@ def _play(world: World, forcetls: Forcetls, site: Site) -> Played:
     forcetls.set_policy("DELETE FROM domain_policy")
     site.more(world, postfix)
     postfix.set(**site.main_cf)
+    for name, text in NOTES.items():
+        with (postfix.etc / name).open("a", encoding="ascii") as file:
+            file.write(text)
+    postfix.cool_configuration()
     postfix.reload()
     before, files = _round(world, postfix, site), [_files(postfix.etc)]
     forcetls.set_up("--apply")

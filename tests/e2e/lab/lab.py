@@ -168,6 +168,10 @@ class Lab:
         instance.start()
         return instance
 
+    def instance(self, name: str) -> Postfix:
+        """The one whose directory has that name."""
+        return next(instance for instance in self._instances if instance.etc.parent.name == name)
+
     def _mail_host(self) -> Postfix:
         instance = self._instance("postfix", self._mail_host_parameters("postfix"))
         instance.set_aliases({"postmaster": "root"})
