@@ -111,6 +111,12 @@ Result<void> bring_back_previous(const SetupBackup& backup, const std::string& p
 
 Result<void> write_planned_settings(const Config& config, const SetupWork& work) {
   if (work.plan.settings.empty()) return {};
+  // Another instance's setup may be at work with the same policy.
+  const auto now = read_settings(config.policy_db);
+  if (!now) return fail(now.error());
+  if (*now != work.settings_now)
+    return fail(ErrorCode::Busy,
+                config.policy_db + ": somebody changed a setting meanwhile: try again");
   SettingTable values;
   for (const SettingChange& change : work.plan.settings) values[change.name] = change.value;
   return write_settings(config.policy_db, values, kSetupAuthor);

@@ -152,8 +152,11 @@ Result<std::string> PostfixInstance::postconf(std::vector<std::string> arguments
   if (!asked && asked.error().code == ErrorCode::NotFound)
     return fail(ErrorCode::NotFound, "Postfix is not installed: there is no postconf");
   if (!asked) return fail(asked.error());
-  if (asked->status != 0) return fail(ErrorCode::Malformed, complaint_in(asked->err));
-  return std::move(asked->out);
+  if (asked->status == 0) return std::move(asked->out);
+  std::string complaint = complaint_in(asked->err);
+  if (complaint.find(config_directory_) == complaint.npos)
+    complaint.insert(0, config_directory_ + "/main.cf: ");
+  return fail(ErrorCode::Malformed, std::move(complaint));
 }
 
 Result<PostfixConfig> PostfixInstance::read_config() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shared/core/ascii.h"
+#include "shared/core/next_hop_key.h"
 #include "shared/mta/setup_draft.h"
 
 namespace forcetls {
@@ -56,11 +57,25 @@ void fill(SetupDraft& draft, const std::string& name, const std::vector<std::str
   draft.change_setting(name, joined(list), reason);
 }
 
+/// What the schema takes for a transport.
+bool can_be_listed(std::string_view service) {
+  return service.find_first_not_of(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == service.npos;
+}
+
 void fill_enforcing_transports(SetupDraft& draft) {
   constexpr const char* kName = "enforcing_transports";
   std::vector<std::string> transports = split_list(kFirstTransports), services;
-  for (const Place place : draft.config().services_of("smtp"))
-    if (place->type == "unix") services.push_back(place->name);
+  for (const Place place : draft.config().services_of("smtp")) {
+    if (place->type != "unix") continue;
+    if (can_be_listed(place->name))
+      services.push_back(place->name);
+    else
+      draft.advise(name_of(place) +
+                   ": its name cannot stand in the setting enforcing_transports, so forced mail "
+                   "that would leave by it is refused: give it a name of letters, digits, '.', '_' "
+                   "and '-'");
+  }
   if (!may_be_filled(draft.facts(), kName, kFirstTransports)) {
     advise_missing(draft, kName, services, "forced mail that would leave by it is refused");
     return;
@@ -88,6 +103,10 @@ bool is_domain(std::string_view name) {
 void add_domain(std::vector<std::string>& domains, std::string_view text) {
   std::string name(text);
   std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+  // One with other letters is written in A-labels, as for a row.
+  if (const auto key = NextHopKey::parse(text);
+      key && key->kind == KeyKind::Name && !is_domain(name))
+    name = key->text;
   if (is_domain(name)) add_once(domains, std::move(name));
 }
 

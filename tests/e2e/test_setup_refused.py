@@ -59,8 +59,9 @@ def test_wrong_use_is_one_line(site: Site, tmp_path: Path):
 
     assert "no such file" in one_line(run("--config-dir", str(tmp_path)), EX_NOINPUT).lower()
     shutil.copy(site.etc / "master.cf", tmp_path / "master.cf")
-    (tmp_path / "main.cf").write_text("this is no parameter\n", encoding="ascii")
-    assert str(tmp_path) in one_line(run("--config-dir", str(tmp_path)), EX_CONFIG)
+    for broken in ("this is no parameter\n", "relayhost = $relayhost\n"):
+        (tmp_path / "main.cf").write_text(broken, encoding="ascii")
+        assert str(tmp_path) in one_line(run("--config-dir", str(tmp_path)), EX_CONFIG)
     both = run("--apply", "--undo")
     assert both.returncode == EX_USAGE and len(both.stderr.strip().splitlines()) == 1
     no_policy = site.forcetls.ctl("setup", "--config-dir", str(site.etc), "--policy-db", "/nowhere/policy.db")

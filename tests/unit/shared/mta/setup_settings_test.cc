@@ -155,6 +155,12 @@ TEST_CASE("plan_setup: the transports that ask, unless a person has named them",
   CHECK(setting(site, "enforcing_transports", facts) == "smtp mine relay forcetls esmtp smtp-bank");
 }
 
+TEST_CASE("plan_setup: a transport whose name cannot be recorded is named", "[mta][setup]") {
+  const Site site = debian12().service("smtp+bank unix y smtp").service("more unix y smtp");
+  CHECK(setting(site, "enforcing_transports") == "smtp relay forcetls esmtp more");
+  CHECK(advises(plan_setup(site.config(), first_facts()), "master.cf: smtp+bank/unix: its name"));
+}
+
 TEST_CASE("plan_setup: what another instance has filled in stays, and is added to",
           "[mta][setup]") {
   SetupFacts facts = first_facts();
@@ -185,11 +191,13 @@ TEST_CASE("plan_setup: own domains, as far as they can be listed", "[mta][setup]
   const Site site = debian12()
                         .main("mydestination",
                               "Ours.Example, $myhostname, /etc/domains, !x.example, "
+                              "b\u00fccher.example, bad\xff.example, "
                               "pcre:/p, 192.0.2.1, [192.0.2.2], bad..example")
                         .main("virtual_alias_maps", "hash:/v")
                         .main("relay_domains", "cust.example");
   CHECK(setting(site, "own_domains", facts) ==
-        "ours.example mail.ours.example virtual.example virtual2.example cust.example "
+        "ours.example mail.ours.example xn--bcher-kva.example virtual.example virtual2.example "
+        "cust.example "
         ".cust.example");
   Site exact = site;
   exact.main("parent_domain_matches_subdomains", "");
