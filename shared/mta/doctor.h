@@ -57,7 +57,7 @@ struct Questions {
   std::set<std::string> policy_tables;   ///< TLS policy tables that are asked before ours
   std::vector<std::string> keys;         ///< what do those, and ours, answer for these?
   std::set<std::string> status_filters;  ///< what do they make of a 5xx to STARTTLS?
-  std::set<std::string> action_tables;   ///< access tables and header checks: what do they do?
+  std::set<std::string> action_tables;   ///< access tables and the like: what results do they have?
   std::set<std::string> our_tables;      ///< does a lookup get an answer?
   std::set<SocketQuestion> sockets;      ///< does somebody listen?
   std::set<std::string> files;           ///< are they there, with something in them?

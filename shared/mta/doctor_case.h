@@ -183,6 +183,7 @@ void check_milter_hosts(const Case& the, Findings& found);        // doctor_copi
 void check_queued_filters(const Case& the, Findings& found);      // doctor_copies.cc
 void check_memory(const Case& the, Findings& found);              // doctor_client.cc
 void check_tls_required(const Case& the, Findings& found);        // doctor_client.cc
+void check_starttls_is_seen(const Case& the, Findings& found);    // doctor_client.cc
 void check_bounces(const Case& the, Findings& found);             // doctor_client.cc
 void check_silence(const Case& the, Findings& found);             // doctor_client.cc
 void check_trust(const Case& the, Findings& found);               // doctor_trust.cc

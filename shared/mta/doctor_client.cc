@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "shared/core/ascii.h"
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
@@ -68,6 +69,49 @@ void check_session_cache(const Case& the, Findings& found) {
                          set_command(the, place, name, "")});
 }
 
+bool has_starttls(std::string_view keywords) {
+  const auto words = split_list(keywords);
+  return std::any_of(words.begin(), words.end(),
+                     [](const std::string& word) { return equal_ignoring_case(word, "STARTTLS"); });
+}
+
+Finding starttls_is_hidden(const Place& place, std::string_view parameter, std::string_view what) {
+  return {"starttls-discarded",
+          Severity::Warning,
+          Certainty::Certain,
+          where(place, parameter),
+          fmt::format("{}, so mail for forced domains waits until it expires.", what),
+          {}};
+}
+
+/// What hides STARTTLS from one client, for all servers or some.
+void check_keywords_of(const Case& the, const std::string& client, Findings& found) {
+  const std::string keywords = client + "_discard_ehlo_keywords";
+  for (const Place& place : places(the, {client}, keywords)) {
+    if (!has_starttls(place.value)) continue;
+    std::string list;
+    for (const std::string& word : split_list(place.value))
+      if (!has_starttls(word)) list += (list.empty() ? "" : ", ") + word;
+    found.push_back(starttls_is_hidden(place, keywords,
+                                       "Postfix does not see that servers offer "
+                                       "STARTTLS"));
+    found.back().fix = set_command(the, place, keywords, list);
+  }
+  const std::string maps = client + "_discard_ehlo_keyword_address_maps";
+  for (const Place& place : places(the, {client}, maps))
+    for (const std::string& table : split_list(place.value)) {
+      const auto results = the.facts.actions.find(table);
+      if (results == the.facts.actions.end() ||
+          std::none_of(results->second.begin(), results->second.end(), has_starttls))
+        continue;
+      found.push_back(starttls_is_hidden(
+          place, maps,
+          fmt::format("Postfix does not see that servers in {} offer STARTTLS", table)));
+      found.back().certainty = Certainty::Possible;
+      found.back().fix = fmt::format("take starttls out of the entries of {}", table);
+    }
+}
+
 bool waits_on_refusal(const Case& the, const std::string& filters) {
   for (const std::string& filter : split_list(filters)) {
     const auto answer = the.facts.status_answers.find(filter);
@@ -102,6 +146,18 @@ void check_tls_required(const Case& the, Findings& found) {
                        "Whoever writes the header TLS-Required: no into a message switches every "
                        "row off for it.",
                        set_command(the, place, kName, "no")});
+}
+
+void check_starttls_is_seen(const Case& the, Findings& found) {
+  check_keywords_of(the, "smtp", found);
+  if (goes_elsewhere_by_lmtp(the)) check_keywords_of(the, "lmtp", found);
+  constexpr std::string_view kNever = "smtp_never_send_ehlo";
+  for (const Place& place : places(the, {"smtp"}, kNever))
+    if (is_yes(place.value)) {
+      found.push_back(
+          starttls_is_hidden(place, kNever, "Postfix does not ask servers whether they offer TLS"));
+      found.back().fix = set_command(the, place, kNever, "no");
+    }
 }
 
 void check_bounces(const Case& the, Findings& found) {

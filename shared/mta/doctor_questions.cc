@@ -60,6 +60,11 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
   ask_domains(config, asked);
   for (ActionTable& table : action_tables(config))
     asked.action_tables.insert(std::move(table.table));
+  for (const char* client : {"smtp", "lmtp"})
+    for (const PostfixService* service : config.services_of(client))
+      for (const std::string& table :
+           config.list(*service, std::string(client) + "_discard_ehlo_keyword_address_maps"))
+        asked.action_tables.insert(table);
   for (const PostfixService* service : config.services_of("smtp")) {
     for (const std::string& filter : config.list(*service, "smtp_delivery_status_filter"))
       asked.status_filters.insert(filter);

@@ -243,3 +243,49 @@ TEST_CASE("doctor: admission", "[doctor]") {
        {"warning certain milter-default-action @ main.cf: smtpd_milters"}},
   });
 }
+
+TEST_CASE("doctor: STARTTLS that Postfix does not see", "[doctor]") {
+  const char* const kMaps = "smtp_discard_ehlo_keyword_address_maps";
+  const Told everywhere{"warning certain starttls-discarded @ main.cf: smtp_discard_ehlo_keywords"};
+  const Told in_table{
+      "warning possible starttls-discarded @ main.cf: smtp_discard_ehlo_keyword_address_maps"};
+  check_all({
+      {"discarded", [](Bench& b) { b.set("smtp_discard_ehlo_keywords", "starttls"); }, everywhere},
+      {"among others",
+       [](Bench& b) { b.set("smtp_discard_ehlo_keywords", "dsn,STARTTLS silent-discard"); },
+       everywhere},
+      {"others only", [](Bench& b) { b.set("smtp_discard_ehlo_keywords", "chunking, dsn"); }, {}},
+      {"by one service",
+       [](Bench& b) { b.option("relay/unix", "smtp_discard_ehlo_keywords", "starttls"); },
+       {"warning certain starttls-discarded @ master.cf: relay/unix: -o "
+        "smtp_discard_ehlo_keywords"}},
+      {"of some servers",
+       [=](Bench& b) {
+         b.set(kMaps, "cidr:/d").facts.actions["cidr:/d"] = {"dsn", "starttls"};
+       },
+       in_table},
+      {"other words of some servers",
+       [=](Bench& b) { b.set(kMaps, "cidr:/d").facts.actions["cidr:/d"] = {"pipelining"}; },
+       {}},
+      {"HELO only",
+       [](Bench& b) { b.set("smtp_never_send_ehlo", "yes"); },
+       {"warning certain starttls-discarded @ main.cf: smtp_never_send_ehlo"}},
+      {"by LMTP, which nothing forced uses",
+       [](Bench& b) { b.set("lmtp_discard_ehlo_keywords", "starttls"); },
+       {}},
+      {"by LMTP",
+       [](Bench& b) {
+         b.set("lmtp_discard_ehlo_keywords", "starttls")
+             .route("postmaster@bank.example", "lmtp", "inet:store.example:24")
+             .row({.key = "store.example:24", .outbound = Level::Secure});
+       },
+       {"warning certain starttls-discarded @ main.cf: lmtp_discard_ehlo_keywords"}},
+  });
+  Bench bench;
+  bench.bolt_on().bank().set("smtp_discard_ehlo_keywords", "dsn,starttls silent-discard");
+  CHECK(finding_of(bench, "starttls-discarded").fix ==
+        "postconf -e 'smtp_discard_ehlo_keywords=dsn, silent-discard' && postfix reload");
+  bench.unset("smtp_discard_ehlo_keywords").set(kMaps, "ldap:/d");
+  CHECK(finding_of(bench, "table-not-examined").where ==
+        std::string("main.cf: ") + kMaps + ": ldap:/d");
+}
