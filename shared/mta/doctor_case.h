@@ -190,6 +190,7 @@ void check_trust(const Case& the, Findings& found);               // doctor_trus
 void check_dane(const Case& the, Findings& found);                // doctor_trust.cc
 void check_fingerprints(const Case& the, Findings& found);        // doctor_trust.cc
 void check_floors(const Case& the, Findings& found);              // doctor_trust.cc
+void check_cipher_lists(const Case& the, Findings& found);        // doctor_trust.cc
 void check_policy_service(const Case& the, Findings& found);      // doctor_admission.cc
 void check_submission(const Case& the, Findings& found);          // doctor_admission.cc
 void check_milters(const Case& the, Findings& found);             // doctor_milters.cc

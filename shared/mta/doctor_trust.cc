@@ -61,7 +61,51 @@ void check_store(const Case& the, const Place& place, bool needed, Findings& fou
                    set_command(the, place, "smtp_tls_CAfile", kCaBundle)});
 }
 
+/// True if a list of OpenSSL's adds ciphers to those of grade high and takes none away.
+bool is_wider_than_high(std::string_view cipher_list) {
+  return cipher_list.find('!') == cipher_list.npos && cipher_list.find("HIGH") != cipher_list.npos;
+}
+
+/// The parameter whose ciphers a client used for forced connections before rows asked for a grade.
+std::string cipher_list_parameter(const Case& the, const PostfixService& service) {
+  return fmt::format("tls_{}_cipherlist", the.config.value(service, "smtp_tls_mandatory_ciphers"));
+}
+
+/// True if somebody has narrowed that list, and grade high has another one.
+bool is_narrowed(const Case& the, const PostfixService& service, const std::string& parameter) {
+  if (!the.config.is_set(parameter) && !service.options.contains(parameter)) return false;
+  const std::string list = the.config.value(service, parameter);
+  return list != the.config.value(service, "tls_high_cipherlist") && !is_wider_than_high(list);
+}
+
+bool some_row_asks_for_high(const Case& the) {
+  return std::any_of(the.needs.begin(), the.needs.end(),
+                     [](const Requirement& need) { return need.ciphers == CipherGrade::High; });
+}
+
 }  // namespace
+
+void check_cipher_lists(const Case& the, Findings& found) {
+  if (!some_row_asks_for_high(the)) return;
+  constexpr std::string_view kHigh = "tls_high_cipherlist";
+  std::set<std::string> seen;
+  for (const PostfixService* service : the.config.services_of("smtp")) {
+    const std::string parameter = cipher_list_parameter(the, *service);
+    if (!is_narrowed(the, *service, parameter)) continue;
+    const auto& options = service->options;
+    const bool relies_on_main_cf = !options.contains("smtp_tls_mandatory_ciphers") &&
+                                   !options.contains(parameter) && !options.contains(kHigh);
+    const Place place{relies_on_main_cf ? nullptr : service};
+    if (!seen.insert(where(place, parameter)).second) continue;
+    const std::string list = the.config.value(*service, parameter);
+    found.push_back({"floor-not-recorded", Severity::Warning, Certainty::Possible,
+                     where(place, parameter),
+                     fmt::format("Forced connections used the ciphers {}; rows ask for grade high, "
+                                 "whose own list may have others.",
+                                 list),
+                     set_command(the, place, kHigh, list)});
+  }
+}
 
 void check_trust(const Case& the, Findings& found) {
   const Rows rows = rows_of(the);

@@ -153,6 +153,47 @@ TEST_CASE("doctor: trust", "[doctor]") {
   });
 }
 
+TEST_CASE("doctor: a narrowed list of ciphers that rows would not go by", "[doctor]") {
+  const Told narrowed{"warning possible floor-not-recorded @ main.cf: tls_medium_cipherlist"};
+  check_all({
+      {"medium, rows ask for high",
+       [](Bench& b) { b.set("tls_medium_cipherlist", "ECDHE+AESGCM"); }, narrowed},
+      {"without some ciphers",
+       [](Bench& b) { b.set("tls_medium_cipherlist", "HIGH:MEDIUM:!SHA1"); }, narrowed},
+      {"wider", [](Bench& b) { b.set("tls_medium_cipherlist", "HIGH:MEDIUM:LOW"); }, {}},
+      {"high, too",
+       [](Bench& b) {
+         b.set("tls_medium_cipherlist", "ECDHE+AESGCM").set("tls_high_cipherlist", "ECDHE+AESGCM");
+       },
+       {}},
+      {"medium, which nothing forced used",
+       [](Bench& b) {
+         b.set("tls_medium_cipherlist", "ECDHE+AESGCM").set("smtp_tls_mandatory_ciphers", "high");
+         b.facts.settings["floor_ciphers"] = "high";
+       },
+       {}},
+      {"high only, which rows ask for",
+       [](Bench& b) { b.set("tls_high_cipherlist", "ECDHE+AESGCM"); },
+       {}},
+      {"of one service",
+       [](Bench& b) { b.option("relay/unix", "tls_medium_cipherlist", "ECDHE+AESGCM"); },
+       {"warning possible floor-not-recorded @ master.cf: relay/unix: -o tls_medium_cipherlist"}},
+      {"used by one service",
+       [](Bench& b) {
+         b.set("tls_low_cipherlist", "ECDHE+AESGCM");
+         b.option("relay/unix", "smtp_tls_mandatory_ciphers", "low");
+       },
+       {"warning possible floor-not-recorded @ master.cf: relay/unix: -o tls_low_cipherlist"}},
+  });
+  Bench bench;
+  bench.bolt_on().set("tls_medium_cipherlist", "ECDHE+AESGCM");
+  bench.row({.key = "bank.example", .ciphers = CipherGrade::Medium});
+  CHECK(bench.told().empty());
+  bench.row({.key = "other.example"});
+  CHECK(finding_of(bench, "floor-not-recorded").fix ==
+        "postconf -e tls_high_cipherlist=ECDHE+AESGCM && postfix reload");
+}
+
 TEST_CASE("doctor: admission", "[doctor]") {
   const std::string ours = "check_policy_service unix:forcetls/policy.sock";
   const Told not_first{
