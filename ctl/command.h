@@ -45,9 +45,18 @@ struct CheckOptions {
   bool must_be_forced = false;
 };
 
+/// Where Sendmail's files are; empty: where Debian has them.
+struct SendmailOptions {
+  std::string mta;                   ///< "postfix", "sendmail"; empty: what is configured here
+  std::string mc;                    ///< sendmail.mc; submit.mc lies beside it
+  std::string cf;                    ///< sendmail.cf; empty: beside sendmail.mc
+  std::string program = "sendmail";  ///< asked for its version
+};
+
 struct DoctorOptions {
   std::string config_dir;  ///< empty: the instance that postconf names
   bool json = false;
+  SendmailOptions sendmail;
 };
 
 struct SetupOptions {
@@ -55,6 +64,7 @@ struct SetupOptions {
   bool apply = false;
   bool undo = false;
   bool bounce_bodies = false;
+  SendmailOptions sendmail;
 };
 
 /// forcetls init: creates the policy database, or migrates an older one.
@@ -65,7 +75,11 @@ int run_check(const Config& config, const CheckOptions& options);
 
 /// forcetls doctor: every way around the enforcement in a Postfix configuration.
 int run_doctor(const Config& config, const DoctorOptions& options);
+int run_sendmail_doctor(const Config& config, const DoctorOptions& options);
+
 /// forcetls setup: shows, makes or takes back the changes that Postfix needs.
 int run_setup(const Config& config, const SetupOptions& options);
+/// For Sendmail it only says what to write.
+int run_sendmail_setup(const Config& config, const SetupOptions& options);
 
 }  // namespace forcetls

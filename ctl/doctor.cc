@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,7 +8,6 @@
 #include "ctl/doctor_facts.h"
 #include "ctl/doctor_report.h"
 #include "shared/base/clock.h"
-#include "shared/base/log.h"
 #include "shared/db/policy_store.h"
 #include "shared/db/setting_table.h"
 
@@ -79,13 +77,7 @@ Result<DoctorReport> examine_host(const Config& config, const std::string& confi
 }  // namespace
 
 int run_doctor(const Config& config, const DoctorOptions& options) {
-  const auto report = examine_host(config, options.config_dir);
-  if (!report) {
-    fmt::print(stderr, "forcetls doctor: {}\n", without_controls(report.error().context));
-    return kExitNotExamined;
-  }
-  fmt::print("{}", options.json ? in_json(*report) : in_words(*report));
-  return exit_status_of(*report);
+  return print_report(examine_host(config, options.config_dir), options.json);
 }
 
 }  // namespace forcetls

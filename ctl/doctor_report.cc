@@ -23,10 +23,10 @@ auto count_of(const DoctorReport& report, Severity severity) {
 }
 
 std::string summary(const DoctorReport& report) {
-  const std::string postfix =
-      fmt::format("Postfix {}, {}", report.postfix_version, report.config_directory);
-  if (report.findings.empty()) return fmt::format("{}: nothing found\n", postfix);
-  return fmt::format("{}: leaks: {}, warnings: {}, notes: {}\n", postfix,
+  const std::string mta = fmt::format("{} {}, {}", report.is_sendmail ? "Sendmail" : "Postfix",
+                                      report.version, report.configuration);
+  if (report.findings.empty()) return fmt::format("{}: nothing found\n", mta);
+  return fmt::format("{}: leaks: {}, warnings: {}, notes: {}\n", mta,
                      count_of(report, Severity::Leak), count_of(report, Severity::Warning),
                      count_of(report, Severity::Note));
 }
@@ -45,8 +45,8 @@ std::string in_words(const DoctorReport& report) {
 
 std::string in_json(const DoctorReport& report) {
   nlohmann::ordered_json json;
-  json["postfix"] = report.postfix_version;
-  json["config_directory"] = report.config_directory;
+  json[report.is_sendmail ? "sendmail" : "postfix"] = report.version;
+  json[report.is_sendmail ? "configuration" : "config_directory"] = report.configuration;
   json["worst"] = std::string(worst_of(report));
   json["findings"] = nlohmann::ordered_json::array();
   for (const Finding& finding : report.findings)
@@ -71,6 +71,15 @@ int exit_status_of(const DoctorReport& report) {
       return kExitLeak;
   }
   return kExitLeak;
+}
+
+int print_report(const Result<DoctorReport>& report, bool as_json) {
+  if (!report) {
+    fmt::print(stderr, "forcetls doctor: {}\n", without_controls(report.error().context));
+    return kExitNotExamined;
+  }
+  fmt::print("{}", as_json ? in_json(*report) : in_words(*report));
+  return exit_status_of(*report);
 }
 
 }  // namespace forcetls

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "ctl/command.h"
+#include "ctl/sendmail_host.h"
 #include "shared/base/daemon.h"
 #include "shared/base/options.h"
 
@@ -20,7 +21,9 @@ Examples:
   forcetls setup --apply                   # makes those changes, with a backup
   forcetls setup --undo                    # main.cf and master.cf as they were, byte for byte
   forcetls setup --config-dir /etc/postfix-out --apply
+  forcetls setup --mta sendmail            # the lines that sendmail.mc and submit.mc need
   forcetls doctor
+  forcetls doctor --mta sendmail
   forcetls doctor --json --config-dir /etc/postfix-out | jq '.findings[].fix'
 
 Exit status of doctor: 0 nothing but notes, 1 a warning, 2 a leak, 3 it could not look, 64 wrong use.
@@ -58,12 +61,23 @@ CLI::App& define_check(CLI::App& app, Flags& flags) {
   return command;
 }
 
+void define_mta(CLI::App& command, SendmailOptions& options) {
+  command
+      .add_option("--mta", options.mta,
+                  "postfix or sendmail (default: Postfix if it is configured here, else Sendmail)")
+      ->check(CLI::IsMember({"postfix", "sendmail"}));
+  command.add_option("--mc", options.mc, "Sendmail's sendmail.mc (default: /etc/mail/sendmail.mc)");
+  command.add_option("--cf", options.cf, "Sendmail's sendmail.cf (default: beside sendmail.mc)");
+  command.add_option("--sendmail", options.program, "Sendmail's program, asked for its version");
+}
+
 CLI::App& define_doctor(CLI::App& app, Flags& flags) {
   CLI::App& command = *app.add_subcommand(
       "doctor", "Find every way around the enforcement in Postfix, and what closes it");
   define_files(command, flags.common);
   command.add_option("--config-dir", flags.doctor.config_dir,
                      "Directory of main.cf (default: what postconf -h config_directory says)");
+  define_mta(command, flags.doctor.sendmail);
   command.add_flag("--json", flags.doctor.json, "Print one JSON object");
   return command;
 }
@@ -82,7 +96,20 @@ CLI::App& define_setup(CLI::App& app, Flags& flags) {
       ->excludes(apply);
   command.add_flag("--bounce-bodies", setup.bounce_bodies,
                    "Leave bounces with the text of the message in them");
+  define_mta(command, setup.sendmail);
   return command;
+}
+
+int run_for_mta(const Config& config, const DoctorOptions& options) {
+  return mta_of(options.sendmail, options.config_dir) == Mta::Sendmail
+             ? run_sendmail_doctor(config, options)
+             : run_doctor(config, options);
+}
+
+int run_for_mta(const Config& config, const SetupOptions& options) {
+  return mta_of(options.sendmail, options.config_dir) == Mta::Sendmail
+             ? run_sendmail_setup(config, options)
+             : run_setup(config, options);
 }
 
 int run(int argc, const char* const* argv) {
@@ -98,8 +125,8 @@ int run(int argc, const char* const* argv) {
   if (const auto done = parse(app, argc, argv)) return *done;
   const Config config = read_settings(flags.common);
   if (init.parsed()) return run_init(config);
-  if (doctor.parsed()) return run_doctor(config, flags.doctor);
-  if (setup.parsed()) return run_setup(config, flags.setup);
+  if (doctor.parsed()) return run_for_mta(config, flags.doctor);
+  if (setup.parsed()) return run_for_mta(config, flags.setup);
   return run_check(config, flags.check);
 }
 

@@ -100,6 +100,10 @@ std::vector<Finding> examine(const PostfixConfig& config, const RuleStore& polic
   const Case the = make_case(config, policy, facts, now);
   Findings found;
   for (const Check check : kChecks) check(the, found);
+  return worst_first(std::move(found));
+}
+
+Findings worst_first(Findings found) {
   std::stable_sort(found.begin(), found.end(), [](const Finding& a, const Finding& b) {
     return std::pair(a.severity, a.certainty) > std::pair(b.severity, b.certainty);
   });

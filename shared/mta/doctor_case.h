@@ -156,6 +156,11 @@ void judge_copy(const Case& the, const std::string& place, const std::string& ad
 void judge_filter_action(const Case& the, const std::string& place, std::string_view filter,
                          Findings& found);
 
+/// What is to be said of the database itself, whichever MTA asks for its rows.
+void examine_policy_file(const PolicyFile& file, Findings& found);
+/// The worst first, and at most kMostPerId of each id.
+Findings worst_first(Findings found);
+
 using Check = void (*)(const Case&, Findings&);
 
 // The checks, by file.

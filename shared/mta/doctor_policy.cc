@@ -41,7 +41,10 @@ void check_transports(const Case& the, Findings& found) {
 }
 
 void check_policy_file(const Case& the, Findings& found) {
-  const PolicyFile& file = the.facts.policy;
+  examine_policy_file(the.facts.policy, found);
+}
+
+void examine_policy_file(const PolicyFile& file, Findings& found) {
   const std::string path = shell_word(file.path);
   if (file.is_wal)
     found.push_back({"policy-db-wal", Severity::Warning, Certainty::Certain, file.path,

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TextIO
+from typing import Callable, TextIO
 
 from .message import Message
 
@@ -18,6 +18,7 @@ UNPACKED = REPOSITORY / "build" / "sendmail" / "root"
 M4_SNIPPET = REPOSITORY / "packaging" / "sendmail" / "forcetls.m4"
 ABSOLUTE_CF = "/usr/share/sendmail/cf/"
 ATTEMPT_TIMEOUT_S = 120
+SUBMIT_USER = "nobody"  # what sendmail(1) becomes by submit.cf, which must not be root
 
 # As Debian's sendmail.mc, without what needs a daemon or Debian's directories.
 _SITE = """divert(0)dnl
@@ -51,7 +52,20 @@ MAILER_DEFINITIONS
 MAILER(`local')dnl
 MAILER(`smtp')dnl
 define(`_FORCETLS_SOCKET_', `{map_address}')dnl
-include(`{snippet}')dnl
+{before_ours}include(`{snippet}')dnl
+{behind_ours}"""
+
+# As Debian's submit.mc.
+_SUBMIT = """divert(0)dnl
+define(`_USE_ETC_MAIL_')dnl
+include(`{cf}/m4/cf.m4')dnl
+OSTYPE(`debian')dnl
+DOMAIN(`debian-msp')dnl
+define(`confTRUSTED_USER', `root')dnl
+define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
+define(`confRUN_AS_USER', `{user}')dnl
+define(`MSP_QUEUE_DIR', `{queue}')dnl
+{features}FEATURE(`msp', `[{host}]', `{port}')dnl
 """
 
 
@@ -67,10 +81,12 @@ def is_unpacked() -> bool:
 class Sendmail:
     """One instance: <directory>/{etc,queue}, bolted onto the socketmap server at `map_address`.
 
-    `features` are further lines of sendmail.mc, in front of the mailers.
+    `features` are further lines of sendmail.mc, in front of the mailers; `before_ours` and `behind_ours` stand around
+    the include of forcetls.m4; `edit` changes sendmail.cf as an administrator might who does so by hand.
     """
 
-    def __init__(self, directory: Path, authorities: Path, map_address: str, features: str = "") -> None:
+    def __init__(self, directory: Path, authorities: Path, map_address: str, features: str = "", *,
+                 before_ours: str = "", behind_ours: str = "", edit: Callable[[str], str] = str) -> None:
         self.etc, self.queue_directory = directory / "etc", directory / "queue"
         self._libraries = [path for path in (UNPACKED / "lib", UNPACKED / "usr" / "lib") if path.is_dir()]
         self._cf = directory / "cf"
@@ -85,9 +101,45 @@ class Sendmail:
         (self.etc / "aliases").write_text("", encoding="ascii")
         self._copy_macros()
         site = _SITE.format(cf=self._cf, etc=self.etc, queue=self.queue_directory, authorities=authorities,
-                            features=features, map_address=map_address, snippet=M4_SNIPPET)
+                            features=features, map_address=map_address, snippet=M4_SNIPPET,
+                            before_ours=before_ours, behind_ours=behind_ours)
         (self.etc / "sendmail.mc").write_text(site, encoding="ascii")
-        (self.etc / "sendmail.cf").write_text(self._configuration(), encoding="utf-8")
+        self.make(edit)
+
+    @property
+    def program(self) -> Path:
+        """sendmail(1), which runs with the environment that `environment` gives."""
+        return self._program
+
+    def make(self, edit: Callable[[str], str] = str) -> None:
+        """Makes sendmail.cf of sendmail.mc again, as make -C /etc/mail does."""
+        (self.etc / "sendmail.cf").write_text(edit(self._configuration("sendmail.mc")), encoding="utf-8")
+
+    def make_submit(self, host: str, port: int = 25, features: str = "") -> None:
+        """Makes a submit.cf, by which sendmail(1) hands mail to `host`."""
+        queue = self.etc.parent / "clientqueue"
+        queue.mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(queue, SUBMIT_USER, "nogroup")
+        (self.etc / "submit.mc").write_text(_SUBMIT.format(
+            cf=self._cf, host=host, port=port, queue=queue, features=features, user=SUBMIT_USER), encoding="ascii")
+        self.make_submit_again()
+
+    def make_submit_again(self) -> None:
+        """Makes submit.cf of submit.mc."""
+        (self.etc / "submit.cf").write_text(self._configuration("submit.mc"), encoding="utf-8")
+
+    def make_map(self, kind: str, source: Path) -> None:
+        """Makes a database of a text file, as makemap(8) does."""
+        program = UNPACKED / "usr" / "libexec" / "sendmail" / "makemap"
+        subprocess.run([str(program), "-C", str(self.etc / "sendmail.cf"), kind, str(source)],
+                       input=source.read_bytes(), check=True, env=self.environment)
+
+    def submit(self, message: Message, recipient: str, sender: str = "alice@ours.example") -> str:
+        """Hands a message in as submit.cf has it; what it printed."""
+        command = [str(self._program), "-C", str(self.etc / "submit.cf"), "-i", "-odi", "-f", sender, recipient]
+        result = subprocess.run(command, input=message.data, capture_output=True, check=False, cwd=self.etc,
+                                env=self.environment, timeout=ATTEMPT_TIMEOUT_S)
+        return (result.stdout + result.stderr).decode("utf-8", "replace")
 
     def _copy_macros(self) -> None:
         """Debian's macros name each other by absolute paths: a copy with ours."""
@@ -97,21 +149,23 @@ class Sendmail:
             if ABSOLUTE_CF in text:
                 file.write_text(text.replace(ABSOLUTE_CF, f"{self._cf}/"), encoding="latin-1")
 
-    def _configuration(self) -> str:
-        command = [UNPACKED / "usr" / "bin" / "m4", f"-D_CF_DIR_={self._cf}/", self.etc / "sendmail.mc"]
-        result = subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment())
+    def _configuration(self, name: str) -> str:
+        command = [UNPACKED / "usr" / "bin" / "m4", f"-D_CF_DIR_={self._cf}/", self.etc / name]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment)
         if result.returncode != 0 or result.stderr:
             raise SendmailError(f"m4: {result.stderr}")
         return result.stdout
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of a process that runs the unpacked programs."""
         found = [str(path) for parent in self._libraries for path in parent.glob("*-linux-gnu")]
         return {**os.environ, "LD_LIBRARY_PATH": ":".join(found)}
 
     def _run(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
         command = [str(self._program), "-C", str(self.etc / "sendmail.cf"), *arguments]
         return subprocess.run(command, input=data, capture_output=True, check=False, cwd=self.etc,
-                              env=self._environment(), timeout=ATTEMPT_TIMEOUT_S)
+                              env=self.environment, timeout=ATTEMPT_TIMEOUT_S)
 
     @property
     def version(self) -> str:
@@ -130,7 +184,7 @@ class Sendmail:
         """An SMTP session over pipes, with its input milters: the last line of each reply, without the greeting."""
         command = [str(self._program), "-C", str(self.etc / "sendmail.cf"), "-bs"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self.etc, text=True,
-                              env=self._environment()) as session:
+                              env=self.environment) as session:
             replies = [_last_line_of_reply(session.stdout)]
             for line in (*commands, "QUIT"):
                 session.stdin.write(line + "\r\n")

@@ -1,0 +1,128 @@
+// The milter, and what it must be told.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/mta/doctor_case.h"
+#include "shared/mta/sendmail_case.h"
+
+namespace forcetls::doctor {
+namespace {
+
+constexpr std::string_view kMilterLine =
+    "INPUT_MAIL_FILTER(`forcetls', `S=unix:/run/forcetls/milter.sock, F=T, T=S:4m;R:4m;E:10m')dnl";
+
+/// The milter line that is ours among those in use, or nullptr.
+const SendmailEquates* our_milter(const SendmailCase& the) {
+  for (const std::string& name : the.config.input_milters()) {
+    const SendmailEquates* milter = the.config.milter(name);
+    if (milter == nullptr) continue;
+    const std::string address = our_spelling_of(milter->field('S'));
+    if (the.facts.our_addresses.contains(address) || address.ends_with("forcetls/milter.sock"))
+      return milter;
+  }
+  return nullptr;
+}
+
+std::string words_of(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+}  // namespace
+
+void check_sendmail_milters(const SendmailCase& the, Findings& found) {
+  for (const std::string& name : the.config.input_milters()) {
+    const SendmailEquates* milter = the.config.milter(name);
+    if (milter == nullptr || is_loopback_address(our_spelling_of(milter->field('S')))) continue;
+    found.push_back({"milter-elsewhere", Severity::Leak, Certainty::Certain, in_cf(the, "X" + name),
+                     fmt::format("Every message goes in clear to {}: the milter protocol has no "
+                                 "TLS.",
+                                 milter->field('S')),
+                     and_restart(the, fmt::format("name in {} a milter, or a tunnel's end, on this "
+                                                  "host",
+                                                  the.facts.files.mc()))});
+  }
+  const SendmailEquates* ours = our_milter(the);
+  if (ours == nullptr) {
+    found.push_back({"milter-missing", Severity::Warning, Certainty::Certain,
+                     in_cf(the, "O InputMailFilters"),
+                     "forcetls-milter is not asked: what the inbound rules refuse comes in, and "
+                     "clients are not told early. Delivery still waits.",
+                     add_line(the, kMilterLine)});
+    return;
+  }
+  if (ours->field('F').find('T') != std::string::npos) return;
+  found.push_back({"milter-flag", Severity::Warning, Certainty::Certain,
+                   in_cf(the, "X" + ours->name),
+                   ours->field('F').find('R') == std::string::npos
+                       ? "Without F=T mail comes in unjudged while the milter does not answer."
+                       : "With F=R mail is refused for good while the milter does not answer.",
+                   add_line(the, kMilterLine)});
+}
+
+void check_milter_macros(const SendmailCase& the, Findings& found) {
+  if (our_milter(the) == nullptr) return;
+  struct Wanted {
+    const char *option, *macro, *line, *why;
+    bool matters;
+  };
+  const bool verify = the.checks_inbound_certificates();
+  const Wanted wanted[] = {
+      {"Milter.macros.helo", "{tls_version}",
+       "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {tls_version}')dnl",
+       "every session looks to the milter as if it were in clear", true},
+      {"Milter.macros.helo", "{verify}",
+       "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {verify}')dnl",
+       "the milter cannot know a valid client certificate: mail to which a row of inbound verify "
+       "applies is refused",
+       verify},
+      {"Milter.macros.envrcpt", "{rcpt_mailer}",
+       "define(`confMILTER_MACROS_ENVRCPT', confMILTER_MACROS_ENVRCPT`, {rcpt_mailer}')dnl",
+       "the milter does not notice routes past the enforcement", true},
+  };
+  for (const Wanted& one : wanted) {
+    const std::string macros = the.config.option(one.option).value_or("");
+    if (macros.find(one.macro) != macros.npos) continue;
+    found.push_back({"milter-macros", one.matters ? Severity::Warning : Severity::Note,
+                     Certainty::Certain, in_cf(the, fmt::format("O {}", one.option)),
+                     fmt::format("Without {} {}.", one.macro, one.why), add_line(the, one.line)});
+  }
+}
+
+void check_client_certificates(const SendmailCase& the, Findings& found) {
+  const std::string options = the.config.option("TLSSrvOptions").value_or("");
+  if (options.find('V') == options.npos || !the.checks_inbound_certificates()) return;
+  found.push_back(
+      {"client-certificates", Severity::Warning, Certainty::Certain, in_cf(the, "O TLSSrvOptions"),
+       "With V Sendmail asks no client for a certificate: mail to which a row of "
+       "inbound verify applies is refused.",
+       and_restart(the,
+                   fmt::format("take V out of confTLS_SRV_OPTIONS in {}", the.facts.files.mc()))});
+}
+
+void check_enforcing_mailers(const SendmailCase& the, Findings& found) {
+  std::vector<std::string> missing;
+  std::vector<std::string> all = the.policy.settings().enforcing_transports;
+  for (const SendmailEquates& mailer : the.config.mailers()) {
+    const bool is_local = mailer.name == "local" || mailer.name == "prog";
+    if (is_local || !is_network_mailer(mailer)) continue;
+    if (std::find(all.begin(), all.end(), mailer.name) == all.end()) {
+      missing.push_back(mailer.name);
+      all.push_back(mailer.name);
+    }
+  }
+  if (missing.empty()) return;
+  found.push_back(
+      {"enforcing-transports", Severity::Note, Certainty::Certain,
+       "policy.db: setting enforcing_transports",
+       fmt::format("{} asks forcetls too but is not listed: the milter refuses forced mail that is "
+                   "routed by it.",
+                   words_of(missing)),
+       fmt::format("sqlite3 {} \"UPDATE setting SET value = '{}' WHERE name = "
+                   "'enforcing_transports'\"",
+                   shell_word(the.facts.policy.path), words_of(all))});
+}
+
+}  // namespace forcetls::doctor

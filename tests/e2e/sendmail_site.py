@@ -1,0 +1,80 @@
+"""Sendmail sites for the tests of `forcetls doctor` and `forcetls setup`: whole configurations, and the commands on them."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from lab.forcetls import Forcetls
+from lab.host_files import CA_STORE
+from lab.lab import Lab
+from lab.sendmail import M4_SNIPPET, Sendmail
+
+_numbers = itertools.count(1)
+
+
+def our_lines(forcetls: Forcetls) -> str:
+    """What sendmail.mc needs in front of the mailers, beside what the lab's has anyway."""
+    return (f"INPUT_MAIL_FILTER(`forcetls', `S={forcetls.milter_address}, F=T, T=S:4m;R:4m;E:10m')dnl\n"
+            "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {verify}')dnl\n"
+            "define(`confPRIVACY_FLAGS', `authwarnings,nobodyreturn')dnl\n")
+
+
+def start_site(lab: Lab, forcetls: Forcetls, features: str = "", **changes: object) -> Sendmail:
+    """A Sendmail with all of our lines, then `features`, then the changes that Sendmail() takes."""
+    address = changes.pop("map_address", forcetls.map_address)
+    directory = lab.directory / f"sendmail-site-{next(_numbers)}"
+    return Sendmail(directory, CA_STORE, address, our_lines(forcetls) + features, **changes)
+
+
+def _command(forcetls: Forcetls, sendmail: Sendmail, name: str, *arguments: str) -> subprocess.CompletedProcess:
+    config = sendmail.etc / "forcetls.conf"
+    config.write_text(f"policy_db = {forcetls.policy_db}\nlisten_map = {forcetls.map_address}\n"
+                      f"listen_milter = {forcetls.milter_address}\n", encoding="utf-8")
+    command = [str(forcetls.program("forcetls")), name, "--mta", "sendmail", "--config", str(config), "--mc",
+               str(sendmail.etc / "sendmail.mc"), "--sendmail", str(sendmail.program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=sendmail.environment)
+
+
+def doctor(forcetls: Forcetls, sendmail: Sendmail) -> tuple[int, list[dict[str, str]]]:
+    """What `forcetls doctor --mta sendmail` finds: exit status and findings."""
+    result = _command(forcetls, sendmail, "doctor", "--json")
+    assert result.returncode in (0, 1, 2), result.stderr
+    report = json.loads(result.stdout)
+    assert report["sendmail"] == sendmail.version
+    return result.returncode, report["findings"]
+
+
+def set_up(forcetls: Forcetls, sendmail: Sendmail, *arguments: str) -> subprocess.CompletedProcess:
+    """Runs `forcetls setup --mta sendmail`."""
+    return _command(forcetls, sendmail, "setup", *arguments)
+
+
+def write_lines(printed: str) -> None:
+    """Does what an administrator does with what setup printed: puts each line where it says."""
+    path, place = None, ""
+    for line in printed.splitlines():
+        if heading := re.fullmatch(r"(/\S+\.mc), (.*):", line):
+            path, place = Path(heading[1]), heading[2]
+        elif line == "As root:":
+            path = None
+        elif line.startswith("  ") and not line.startswith("   "):
+            _write_line(path, place, line.strip())
+
+
+def _write_line(path: Path | None, place: str, line: str) -> None:
+    if path is None:
+        target = Path(re.fullmatch(r"install -m 0644 \S+ (\S+)", line)[1])
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(M4_SNIPPET.read_bytes())
+        os.chmod(target, 0o644)
+        return
+    text = path.read_text("ascii")
+    if place == "at the end, behind the MAILER() lines":
+        text += f"{line}\n"
+    else:
+        mark = {"before MAILER_DEFINITIONS": "MAILER_DEFINITIONS", "before the line with FEATURE(`msp'": "FEATURE(`msp'"}
+        text = text.replace(mark[place], f"{line}\n{mark[place]}", 1)
+    path.write_text(text, encoding="ascii")
