@@ -74,10 +74,16 @@ mount -t proc proc proc
 mount --rbind /dev dev
 mount -t tmpfs -o mode=1777 tmp tmp
 mount -t tmpfs -o mode=0755 run run
+cache=()
+if [[ -n ${FORCETLS_DEB_CCACHE:-} ]]; then
+  mkdir -p ccache
+  mount --bind "$FORCETLS_DEB_CCACHE" ccache
+  cache=(CCACHE_DIR=/ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache)
+fi
 cp --remove-destination /etc/resolv.conf etc/resolv.conf
 printf "#!/bin/sh\nexit 101\n" >usr/sbin/policy-rc.d
 chmod 0755 usr/sbin/policy-rc.d
 exec chroot . env -i --chdir=/shared HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-  DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-}" \
+  DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-}" "${cache[@]}" \
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 '
