@@ -70,6 +70,10 @@ def test_init_again_changes_nothing(place: Place):
     assert place.policy_db.read_bytes() == before
 
 
+def _dump(path: Path) -> str:
+    return subprocess.run(["sqlite3", str(path), ".dump"], capture_output=True, text=True, check=True).stdout
+
+
 def test_init_takes_a_database_of_the_first_schema_along_and_keeps_a_copy(place: Place, tmp_path: Path):
     path = tmp_path / "old.db"
     schema = Path(__file__).resolve().parents[2] / "schema" / "policy"
@@ -78,12 +82,12 @@ def test_init_takes_a_database_of_the_first_schema_along_and_keeps_a_copy(place:
     subprocess.run(["sqlite3", str(path)], input=f"{first}{row};", text=True, check=True)
     refused = place.run("forcetls", "check", "bank.example", "--policy-db", str(path))
     assert refused.returncode == EX_CONFIG and "run forcetls init" in refused.stderr
-    before = path.read_bytes()
+    before = _dump(path)
     result = _init(place, path)
     assert result.returncode == 0, result.stderr
     copy = next(tmp_path.glob("old.db.backup-v1-*"))
     assert result.stdout == f"{path}: migrated from schema 1 to 2; as it was before: {copy}\n"
-    assert copy.read_bytes() == before
+    assert _dump(copy) == before != _dump(path)
     assert "secure" in place.run("forcetls", "check", "bank.example", "--policy-db", str(path)).stdout
 
 

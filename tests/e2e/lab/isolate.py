@@ -124,6 +124,9 @@ def _init(directory: str, command: list[str]) -> int:
     temporary.mkdir()
     temporary.chmod(0o1777)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # postlogd logs to its own socket. With 10 messages there, the kernel's default, it waits for itself for ever: so many
+    # warnings are logged at once when all daemons start with a parameter that is set twice (3.7.11).
+    Path("/proc/sys/net/unix/max_dgram_qlen").write_text("1000", encoding="ascii")
     os.environ[MARKER] = directory
     os.environ["TMPDIR"] = str(temporary)
     child = os.fork()
