@@ -56,6 +56,11 @@ std::string_view verified_certificate_name(const Macros& macros) {
   return only_common_name(subject);
 }
 
+std::string_view asked_next_hop(const Macros& macros) {
+  if (mta_kind(macros.find("v")) == MtaKind::Sendmail) return {};
+  return macros.find("{rcpt_host}");
+}
+
 bool is_local_submission(const Macros& macros, std::string_view client_address,
                          std::string_view sender) {
   const bool from_this_host = client_address == "127.0.0.1" || client_address == "::1";

@@ -27,6 +27,10 @@ bool obeys_tls_required_no(std::string_view version_macro);
 /// several common names has none.
 std::string_view verified_certificate_name(const Macros& macros);
 
+/// The next hop whose own row counts for mail to a recipient, to be asked at RCPT. Postfix asks
+/// policyd for the next hop; Sendmail for the recipient's domain, whichever way mail takes (empty).
+std::string_view asked_next_hop(const Macros& macros);
+
 /// True for mail that did not come by SMTP: sendmail(1), which Postfix shows to non_smtpd_milters
 /// as if it came from 127.0.0.1 or ::1 (postfix: cleanup_milter.c). To be asked at MAIL;
 /// `client_address` is the one that the MTA gave with the connection, `sender` MAIL's argument.

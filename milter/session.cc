@@ -170,7 +170,7 @@ Session::Recipient Session::read_recipient(const RuleStore* policy, std::string_
   std::string text = shown(domain, rewritten.empty() ? typed : rewritten);
   return {std::move(domain),
           std::move(text),
-          {macros.find("{rcpt_mailer}"), macros.find("{rcpt_host}")},
+          {macros.find("{rcpt_mailer}"), asked_next_hop(macros)},
           forced};
 }
 

@@ -70,7 +70,6 @@ void check_access_map(const SendmailCase& the, Findings& found);        // sendm
 void check_try_tls(const SendmailCase& the, Findings& found);           // sendmail_doctor_access.cc
 void check_sts(const SendmailCase& the, Findings& found);               // sendmail_doctor_access.cc
 void check_sendmail_milters(const SendmailCase& the, Findings& found);  // sendmail_doctor_milter.cc
-void check_milter_macros(const SendmailCase& the, Findings& found);     // sendmail_doctor_milter.cc
 void check_client_certificates(const SendmailCase& the,
                                Findings& found);  // sendmail_doctor_milter.cc
 void check_enforcing_mailers(const SendmailCase& the,

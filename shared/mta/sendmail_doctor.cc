@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "shared/mta/doctor_case.h"
@@ -15,28 +14,27 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<SendmailCheck, 22> kChecks{check_build,
-                                                check_map_line,
-                                                check_ruleset,
-                                                check_sendmail_sockets,
-                                                check_answers,
-                                                check_stale_daemon,
-                                                check_aliases,
-                                                check_submission_host,
-                                                check_mailers,
-                                                check_queue_groups,
-                                                check_sendmail_bounces,
-                                                check_fallback_to_clear,
-                                                check_access_map,
-                                                check_try_tls,
-                                                check_sts,
-                                                check_rows,
-                                                check_certificates,
-                                                check_next_hops,
-                                                check_sendmail_milters,
-                                                check_milter_macros,
-                                                check_client_certificates,
-                                                check_enforcing_mailers};
+constexpr SendmailCheck kChecks[] = {check_build,
+                                     check_map_line,
+                                     check_ruleset,
+                                     check_sendmail_sockets,
+                                     check_answers,
+                                     check_stale_daemon,
+                                     check_aliases,
+                                     check_submission_host,
+                                     check_mailers,
+                                     check_queue_groups,
+                                     check_sendmail_bounces,
+                                     check_fallback_to_clear,
+                                     check_access_map,
+                                     check_try_tls,
+                                     check_sts,
+                                     check_rows,
+                                     check_certificates,
+                                     check_next_hops,
+                                     check_sendmail_milters,
+                                     check_client_certificates,
+                                     check_enforcing_mailers};
 
 std::string mc_of(const std::string& cf) {
   return (cf.ends_with(".cf") ? cf.substr(0, cf.size() - 3) : cf) + ".mc";

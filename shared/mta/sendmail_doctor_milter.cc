@@ -62,35 +62,6 @@ void check_sendmail_milters(const SendmailCase& the, Findings& found) {
                    add_line(the, kMilterLine)});
 }
 
-void check_milter_macros(const SendmailCase& the, Findings& found) {
-  if (our_milter(the) == nullptr) return;
-  struct Wanted {
-    const char *option, *macro, *line, *why;
-    bool matters;
-  };
-  const bool verify = the.checks_inbound_certificates();
-  const Wanted wanted[] = {
-      {"Milter.macros.helo", "{tls_version}",
-       "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {tls_version}')dnl",
-       "every session looks to the milter as if it were in clear", true},
-      {"Milter.macros.helo", "{verify}",
-       "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {verify}')dnl",
-       "the milter cannot know a valid client certificate: mail to which a row of inbound verify "
-       "applies is refused",
-       verify},
-      {"Milter.macros.envrcpt", "{rcpt_mailer}",
-       "define(`confMILTER_MACROS_ENVRCPT', confMILTER_MACROS_ENVRCPT`, {rcpt_mailer}')dnl",
-       "the milter does not notice routes past the enforcement", true},
-  };
-  for (const Wanted& one : wanted) {
-    const std::string macros = the.config.option(one.option).value_or("");
-    if (macros.find(one.macro) != macros.npos) continue;
-    found.push_back({"milter-macros", one.matters ? Severity::Warning : Severity::Note,
-                     Certainty::Certain, in_cf(the, fmt::format("O {}", one.option)),
-                     fmt::format("Without {} {}.", one.macro, one.why), add_line(the, one.line)});
-  }
-}
-
 void check_client_certificates(const SendmailCase& the, Findings& found) {
   const std::string options = the.config.option("TLSSrvOptions").value_or("");
   if (options.find('V') == options.npos || !the.checks_inbound_certificates()) return;

@@ -112,10 +112,6 @@ void want_admission(Lines& lines, const SendmailSetupFacts& facts) {
                          sendmail_spelling_of(facts.milter_address)),
              "inbound rules, and early refusals; F=T: while the milter is down mail waits outside",
              [&](const SendmailConfig& cf) { return has_milter(cf, facts.milter_address); });
-  lines.want(
-      kBeforeMailers, "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {verify}')dnl",
-      "tells the milter whether a client certificate is valid (rows of inbound verify)",
-      [](const SendmailConfig& cf) { return has_word(cf, "Milter.macros.helo", "{verify}"); });
 }
 
 void want_ruleset(Lines& lines, const SendmailSetupFacts& facts) {

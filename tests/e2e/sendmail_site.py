@@ -1,4 +1,4 @@
-"""Sendmail sites for the tests of `forcetls doctor` and `forcetls setup`: whole configurations, and the commands on them."""
+"""Sendmail sites for the tests of `forcetls doctor` and `forcetls setup`, and the commands on them."""
 
 import itertools
 import json
@@ -18,7 +18,6 @@ _numbers = itertools.count(1)
 def our_lines(forcetls: Forcetls) -> str:
     """What sendmail.mc needs in front of the mailers, beside what the lab's has anyway."""
     return (f"INPUT_MAIL_FILTER(`forcetls', `S={forcetls.milter_address}, F=T, T=S:4m;R:4m;E:10m')dnl\n"
-            "define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {verify}')dnl\n"
             "define(`confPRIVACY_FLAGS', `authwarnings,nobodyreturn')dnl\n")
 
 
@@ -75,6 +74,7 @@ def _write_line(path: Path | None, place: str, line: str) -> None:
     if place == "at the end, behind the MAILER() lines":
         text += f"{line}\n"
     else:
-        mark = {"before MAILER_DEFINITIONS": "MAILER_DEFINITIONS", "before the line with FEATURE(`msp'": "FEATURE(`msp'"}
+        mark = {"before MAILER_DEFINITIONS": "MAILER_DEFINITIONS",
+                "before the line with FEATURE(`msp'": "FEATURE(`msp'"}
         text = text.replace(mark[place], f"{line}\n{mark[place]}", 1)
     path.write_text(text, encoding="ascii")

@@ -7,7 +7,9 @@ run makes the next. When either returns, each recipient was delivered, waits in 
 import os
 import re
 import shutil
+import socket
 import subprocess
+import threading
 from pathlib import Path
 from typing import Callable, TextIO
 
@@ -209,6 +211,36 @@ class Sendmail:
         """Forgets all waiting mail."""
         for file in self.queue_directory.iterdir():
             file.unlink()
+
+
+class Inetd:
+    """Hands each connection to a port of the mail host to a `sendmail -bs`, as inetd does."""
+
+    def __init__(self, sendmail: Sendmail) -> None:
+        self._sendmail = sendmail
+        self._listener = socket.create_server(("", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sessions: list[subprocess.Popen] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Stops listening; sessions that are open are ended."""
+        self._listener.close()
+        for session in self._sessions:
+            session.kill()
+            session.wait()
+
+    def _accept(self) -> None:
+        command = [str(self._sendmail.program), "-C", str(self._sendmail.etc / "sendmail.cf"), "-bs"]
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self._sessions.append(subprocess.Popen(
+                    command, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL, cwd=self._sendmail.etc,
+                    env=self._sendmail.environment))
 
 
 def _last_line_of_reply(stream: TextIO) -> str:

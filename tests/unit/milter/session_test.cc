@@ -183,6 +183,28 @@ TEST_CASE("rcpt: the route must not go round the enforcement", "[milter][session
   }
 }
 
+TEST_CASE("rcpt: behind Sendmail only the mailer counts, since it asks for the recipient's domain",
+          "[milter][session]") {
+  struct Row {
+    const char *mailer, *host;
+    bool taken;
+  };
+  const Row rows[] = {{"relay", "isp.example.", true},  {"esmtp", "[192.0.2.1]", true},
+                      {"esmtp", "bank.example.", true}, {"local", "root", true},
+                      {"uucp", "bank.example.", false}, {"procmail", "x", false}};
+  for (const Row& row : rows) {
+    CAPTURE(row.mailer, row.host);
+    Trial trial(rules());
+    const auto macros = kTls.with({{"v", "8.18.1"}});
+    trial.mail("<u@free.example>", macros);
+    const std::string reply =
+        trial.rcpt("<u@bank.example>", macros.with({{"{rcpt_addr}", "u@bank.example"},
+                                                    {"{rcpt_mailer}", row.mailer},
+                                                    {"{rcpt_host}", row.host}}));
+    CHECK(reply.empty() == row.taken);
+  }
+}
+
 TEST_CASE("rcpt: a route is checked for trusted clients too, and only for forced domains",
           "[milter][session]") {
   Trial trial(rules(), "10.1.2.3");

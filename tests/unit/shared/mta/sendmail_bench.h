@@ -34,8 +34,6 @@ O PrivacyOptions=authwarnings,nobodyreturn
 O QueueDirectory=/var/spool/mqueue
 O Timeout.queuewarn=4h
 O InputMailFilters=forcetls
-O Milter.macros.helo={tls_version}, {cipher}, {cipher_bits}, {cert_subject}, {verify}
-O Milter.macros.envrcpt={rcpt_mailer}, {rcpt_host}, {rcpt_addr}
 O CACertFile=/etc/ssl/certs/ca-certificates.crt
 O CACertPath=/etc/ssl/certs
 Qmqueue, P=/var/spool/mqueue, F=f, r=1

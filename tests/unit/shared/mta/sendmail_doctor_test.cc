@@ -314,18 +314,6 @@ TEST_CASE("sendmail doctor: the milter", "[doctor][sendmail]") {
          b.add("Xspam, S=inet:783@localhost, F=T");
        },
        {}},
-      {"no {verify}",
-       [](SendmailBench& b) { b.replace(", {verify}", ""); },
-       {"note certain milter-macros @ sendmail.cf: O Milter.macros.helo"}},
-      {"no {verify}, and a row that needs it",
-       [&](SendmailBench& b) {
-         b.replace(", {verify}", "");
-         inbound(b);
-       },
-       {"warning certain milter-macros @ sendmail.cf: O Milter.macros.helo"}},
-      {"no route",
-       [](SendmailBench& b) { b.replace("{rcpt_mailer}, ", ""); },
-       {"warning certain milter-macros @ sendmail.cf: O Milter.macros.envrcpt"}},
       {"clients are asked for no certificate",
        [&](SendmailBench& b) {
          b.add("O TLSSrvOptions=V");

@@ -22,7 +22,6 @@ define(`confCACERT_PATH',`/etc/ssl/certs')dnl
 QUEUE_GROUP(`mqueue', `P=/var/spool/mqueue, F=f, r=1')dnl
 define(`confPRIVACY_FLAGS', `nobodyreturn')dnl
 INPUT_MAIL_FILTER(`forcetls', `S=unix:/run/forcetls/milter.sock, F=T, T=S:4m;R:4m;E:10m')dnl
-define(`confMILTER_MACROS_HELO', confMILTER_MACROS_HELO`, {verify}')dnl
 MAILER_DEFINITIONS
 MAILER(`local')dnl
 MAILER(`smtp')dnl
@@ -54,8 +53,7 @@ TEST_CASE("sendmail setup: the lines that Debian's sendmail.mc needs", "[mta][se
   using Texts = std::vector<std::string>;
   CHECK(missing(facts_of(kDebianMc)) ==
         Texts{"define(`confCACERT'", "define(`confCACERT_PATH'", "QUEUE_GROUP(`mqueue'",
-              "INPUT_MAIL_FILTER(`forcetls'", "define(`confMILTER_MACROS_HELO'",
-              "include(`/etc/mail/m4/forcetls.m4')dnl"});
+              "INPUT_MAIL_FILTER(`forcetls'", "include(`/etc/mail/m4/forcetls.m4')dnl"});
   CHECK(missing(facts_of(kOurMc)).empty());
   CHECK(missing(facts_of(kOurMc, healthy_sendmail_cf())).empty());
 }
@@ -63,7 +61,7 @@ TEST_CASE("sendmail setup: the lines that Debian's sendmail.mc needs", "[mta][se
 TEST_CASE("sendmail setup: what counts is sendmail.cf", "[mta][sendmail]") {
   CHECK(missing(facts_of("", healthy_sendmail_cf())).empty());
   const auto written = missing(facts_of(kOurMc, "V10\n"));
-  REQUIRE(written.size() == 7);
+  REQUIRE(written.size() == 6);
   for (const std::string& line : written) CHECK_THAT(line, StartsWith("written: "));
   const auto facts = facts_of(kOurMc, "V10\n");
   const std::string words = in_words(plan_sendmail_setup(facts), facts);
@@ -82,7 +80,6 @@ TEST_CASE("sendmail setup: each line that is taken away is asked for again", "[m
       {",nobodyreturn", "", "define(`confPRIVACY_FLAGS'"},
       {", F=T,", ",", "INPUT_MAIL_FILTER(`forcetls'"},
       {"S=unix:/run/forcetls", "S=unix:/run/other", "INPUT_MAIL_FILTER(`forcetls'"},
-      {", {verify}", "", "define(`confMILTER_MACROS_HELO'"},
       {"O DontExpandCnames", "# O", "include(`/etc/mail/m4/forcetls.m4')dnl"},
       {"SLocal_tls_rcpt", "SLocal_tls_rcpt\nR$*\t$@ OK", "include(`/etc/mail/m4/forcetls.m4')dnl"},
       {"Ksendmail", "Kother", "include(`/etc/mail/m4/forcetls.m4')dnl"},

@@ -1,0 +1,219 @@
+"""Every level against every kind of partner on a real Sendmail, several recipients, and a policyd that is not well."""
+
+import itertools
+import re
+import socket
+import threading
+
+import pytest
+
+from lab import sendmail as sendmail_module
+from lab.catalogue import Partner
+from lab.forcetls import Forcetls
+from lab.host_files import CA_STORE
+from lab.lab import Lab
+from lab.message import compose
+from lab.sendmail import Sendmail
+
+NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
+HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
+CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S*, not for "
+NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
+TLS, CLEAR = r"^TLSv1\.3$", r"^CLEAR$"
+DIGEST = ":".join(["AB"] * 32)
+_numbers = itertools.count(1)
+
+pytestmark = pytest.mark.skipif(
+    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
+
+PARTNERS = ("clear", "refused-454", "alert", "self-signed", "good", "wrong-name", "expired", "clear-then-good")
+# Level: row, and what becomes of mail to each of the partners above.
+OPPORTUNISTIC = (CLEAR, CLEAR, HANDSHAKE, TLS, TLS, TLS, TLS, CLEAR)
+VERIFIED = (NO_TLS, NO_TLS, HANDSHAKE, CERTIFICATE, TLS, CERTIFICATE, CERTIFICATE, TLS)
+REFUSED = (NO_ANSWER, NO_ANSWER, f"{NO_ANSWER}|{HANDSHAKE}", *[NO_ANSWER] * 5)
+LEVELS = {
+    "no row": (None, OPPORTUNISTIC),
+    "none": ({}, OPPORTUNISTIC),
+    "may": ({}, OPPORTUNISTIC),
+    "encrypt": ({}, (NO_TLS, NO_TLS, HANDSHAKE, TLS, TLS, TLS, TLS, TLS)),
+    "verify": ({}, VERIFIED),
+    "secure": ({"match": "LAST"}, VERIFIED),
+    "secure with several names": ({"match": "LAST:mx9.LAST"}, REFUSED),
+    "secure with the next hop": ({}, REFUSED),
+    "dane": ({}, REFUSED),
+    "dane-only": ({}, REFUSED),
+    "fingerprint": ({"match": DIGEST}, REFUSED),
+}
+
+
+@pytest.fixture(scope="module", name="shared_sendmail")
+def _shared_sendmail(shared_lab: Lab, shared_forcetls: Forcetls) -> Sendmail:
+    return Sendmail(shared_lab.directory / "sendmail-matrix", CA_STORE, shared_forcetls.map_address)
+
+
+@pytest.fixture(name="sendmail")
+def _sendmail(forcetls: Forcetls, shared_sendmail: Sendmail) -> Sendmail:
+    """One for all, its queue empty."""
+    del forcetls
+    shared_sendmail.empty_queue()
+    return shared_sendmail
+
+
+def _fate(lab: Lab, sendmail: Sendmail, partner: Partner) -> str:
+    message = compose()
+    said = sendmail.send(message, partner.address())
+    received = partner.received(message.token)
+    if received:
+        return received[0].tls_version or "CLEAR"
+    lab.assert_never_in_clear(message.token)
+    return sendmail.waiting(partner.address()) or f"GONE: {said}"
+
+
+@pytest.mark.parametrize("kind", PARTNERS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_holds_against_a_partner(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, level: str, kind: str):
+    columns, fates = LEVELS[level]
+    partner = lab.partners.add(kind)
+    try:
+        if columns is not None:
+            match = {name: value.replace("LAST", partner.servers[-1].hostname) for name, value in columns.items()}
+            forcetls.add_row(partner.domain, level.split()[0], **match)
+        assert re.search(fates[PARTNERS.index(kind)], _fate(lab, sendmail, partner))
+    finally:  # Rows at a DANE level would change what setup wants for Postfix in later tests.
+        forcetls.set_policy(f"DELETE FROM domain_policy WHERE domain = '{partner.domain}'")
+
+
+@pytest.mark.parametrize("kind, want", [("good", {"TLSv1.3"}), ("clear", set())])
+def test_two_forced_recipients_of_a_domain_go_the_same_way(
+        lab: Lab, forcetls: Forcetls, sendmail: Sendmail, kind: str, want: set[str]):
+    partner, message = lab.partners.add(kind), compose()
+    forcetls.add_row(partner.domain, "verify")
+    recipients = [partner.address("one"), partner.address("two")]
+    sendmail.send(message, *recipients)
+    sendmail.retry()
+    assert {received.tls_version for received in partner.received(message.token)} == want
+    for recipient in recipients:
+        assert bool(sendmail.waiting(recipient)) == (not want)
+
+
+def test_a_connection_that_is_kept_in_clear_carries_no_forced_mail(lab: Lab, forcetls: Forcetls, sendmail: Sendmail):
+    """In one queue run: a clear session, one over TLS, then forced mail to the first server, whose session is open."""
+    clear, good, forced = lab.partners.add("clear"), lab.partners.add("good"), "kept-connection.example"
+    lab.dns.add_mx(forced, clear.server.hostname)
+    forcetls.add_row(forced, "encrypt")
+    forcetls.policyd.kill()
+    order = [clear.address("a"), good.address("a"), f"a@{forced}", good.address("b"), f"b@{forced}", clear.address("b")]
+    for recipient in order:
+        sendmail.send(compose(), recipient)
+        assert sendmail.waiting(recipient)
+    forcetls.start_policyd()
+    sendmail.retry()
+    assert {name for received in clear.messages for name in received.recipients} == {clear.address("a"),
+                                                                                    clear.address("b")}
+    for recipient in (f"a@{forced}", f"b@{forced}"):
+        assert re.search(NO_TLS, sendmail.waiting(recipient))
+
+
+class _BrokenMap:
+    """Listens as a policyd that has gone wrong: answers every request with `reply` and hangs up."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._listener, self._reply = socket.create_server(("127.0.0.1", 0)), reply
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def sendmail_address(self) -> str:
+        """As a K line wants it."""
+        return f"inet:{self._listener.getsockname()[1]}@127.0.0.1"
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(self._reply)
+
+
+@pytest.mark.parametrize("kind", ["clear", "good"])
+@pytest.mark.parametrize("reply", [
+    b"", b"7:OK NO", b"OK NONE", b"x:OK NONE,", b"7:OK NONE;", b"999999:OK NONE,", b"0:,"],
+    ids=["hangs up", "half", "no netstring", "no length", "no comma", "too long", "empty"])
+def test_with_a_broken_policyd_no_mail_leaves(lab: Lab, forcetls: Forcetls, reply: bytes, kind: str):
+    """Some of it bounces, as Sendmail makes of a malformed answer, which policyd never gives."""
+    del forcetls
+    service = _BrokenMap(reply)
+    try:
+        sendmail = Sendmail(lab.directory / f"sendmail-broken-{next(_numbers)}", CA_STORE, service.sendmail_address)
+        partner, message = lab.partners.add(kind), compose()
+        sendmail.send(message, partner.address())
+        assert not partner.messages
+        assert sendmail.waiting(partner.address()) or reply
+        lab.assert_never_in_clear(message.token)
+    finally:
+        service.close()
+
+
+def test_recipients_with_u_labels_never_leave_and_those_with_a_labels_are_held_to_the_row(
+        lab: Lab, forcetls: Forcetls, sendmail: Sendmail):
+    partner = lab.partners.add("clear", domain="xn--bnk-sendmail-gcb.example")
+    forcetls.add_row(partner.domain, "encrypt")
+    message = compose()
+    for recipient in (partner.address(), "user@b\u00e4nk-sendmail.example", "user@B\u00c4NK-sendmail.example"):
+        sendmail.send(message, recipient)
+    assert re.search(NO_TLS, sendmail.waiting(partner.address()))
+    assert not partner.messages
+    lab.assert_never_in_clear(message.token)
+
+
+LMTP = """#!/usr/bin/python3
+import sys
+
+def say(*lines):
+    sys.stdout.write("".join(line + "\\r\\n" for line in lines))
+    sys.stdout.flush()
+
+say("220 here LMTP")
+recipients, text = 0, None
+for line in map(str.rstrip, sys.stdin):
+    if text is not None and line == ".":
+        open(sys.argv[1], "a").write("\\n".join(text))
+        say(*["250 2.0.0 ok"] * recipients)
+        recipients, text = 0, None
+    elif text is not None:
+        text.append(line)
+    elif line[:4].upper() == "LHLO":
+        say("250-here", "250 8BITMIME")
+    elif line[:4].upper() == "DATA":
+        text = []
+        say("354 go on")
+    else:
+        recipients += line[:4].upper() == "RCPT"
+        say("250 2.0.0 ok")
+        if line[:4].upper() == "QUIT":
+            break
+"""
+
+
+def test_local_mail_by_lmtp_arrives_also_while_policyd_is_down(lab: Lab, forcetls: Forcetls):
+    number = next(_numbers)
+    program, mailbox = lab.directory / f"lmtp-{number}", lab.directory / f"mailbox-{number}"
+    program.write_text(LMTP, encoding="ascii")
+    program.chmod(0o755)
+    mailbox.touch()
+    mailbox.chmod(0o666)
+    sendmail = Sendmail(lab.directory / f"sendmail-lmtp-{number}", CA_STORE, forcetls.map_address,
+                        f"FEATURE(`local_lmtp', `{program}', `lmtp {mailbox}')dnl\n"
+                        "LOCAL_DOMAIN(`lmtp-ours.example')dnl",
+                        edit=lambda text: text.replace("P=/bin/false", f"P={program}"))
+    forcetls.add_row("lmtp-ours.example", "encrypt")
+    forcetls.policyd.kill()
+    message = compose()
+    sendmail.send(message, "root@lmtp-ours.example")
+    assert message.token in mailbox.read_bytes() and not sendmail.waiting("root@lmtp-ours.example")
