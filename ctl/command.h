@@ -47,9 +47,9 @@ struct CheckOptions {
 
 /// Where Sendmail's files are; empty: where Debian has them.
 struct SendmailOptions {
-  std::string mta;                   ///< "postfix", "sendmail"; empty: what is configured here
-  std::string mc;                    ///< sendmail.mc; submit.mc lies beside it
-  std::string cf;                    ///< sendmail.cf; empty: beside sendmail.mc
+  std::string mta{};                 ///< "postfix", "sendmail"; empty: what is configured here
+  std::string mc{};                  ///< sendmail.mc; submit.mc lies beside it
+  std::string cf{};                  ///< sendmail.cf; empty: beside sendmail.mc
   std::string program = "sendmail";  ///< asked for its version
 };
 

@@ -50,6 +50,15 @@ TEST_CASE("doctor: JSON for scripts, whatever bytes main.cf holds", "[ctl][docto
   CHECK(nlohmann::json::parse(in_json(report_of({})))["findings"].empty());
 }
 
+TEST_CASE("doctor: Sendmail is called by its name", "[ctl][doctor][sendmail]") {
+  const DoctorReport report{"8.18.1", "/etc/mail/sendmail.cf", {}, true};
+  CHECK(in_words(report) == "Sendmail 8.18.1, /etc/mail/sendmail.cf: nothing found\n");
+  const auto json = nlohmann::json::parse(in_json(report));
+  CHECK(json["sendmail"] == "8.18.1");
+  CHECK(json["configuration"] == "/etc/mail/sendmail.cf");
+  CHECK_FALSE(json.contains("postfix"));
+}
+
 TEST_CASE("doctor: what others wrote does not steer the terminal", "[ctl][doctor]") {
   DoctorReport report = report_of({Severity::Leak});
   report.findings[0].what =
