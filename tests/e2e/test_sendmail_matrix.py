@@ -217,3 +217,25 @@ def test_local_mail_by_lmtp_arrives_also_while_policyd_is_down(lab: Lab, forcetl
     message = compose()
     sendmail.send(message, "root@lmtp-ours.example")
     assert message.token in mailbox.read_bytes() and not sendmail.waiting("root@lmtp-ours.example")
+
+
+# (partner, level, what becomes of mail) with confDANE, which is off by default.
+BESIDE_DANE = [
+    ("dane", None, TLS), ("dane", "encrypt", TLS), ("dane", "verify", TLS),
+    ("dane-bad", None, "DANE check failed"), ("dane-bad", "encrypt", "verify=DANE_FAIL"),
+    ("dane-bad", "verify", "verify=DANE_FAIL"), ("clear", None, CLEAR), ("clear", "encrypt", NO_TLS),
+    ("wrong-name", "verify", CERTIFICATE), ("self-signed", "encrypt", TLS), ("self-signed", "verify", CERTIFICATE),
+]
+
+
+def test_rows_hold_beside_tlsa_records_where_sendmail_looks_at_them(
+        lab: Lab, forcetls: Forcetls, shared_sendmail: Sendmail):
+    if shared_sendmail.version.startswith("8.17."):
+        pytest.skip("Debian's Sendmail 8.17 knows no TLSA records")
+    sendmail = Sendmail(lab.directory / "sendmail-dane", CA_STORE, forcetls.map_address,
+                        "define(`confDANE', `true')dnl")
+    for kind, level, want in BESIDE_DANE:
+        partner = lab.partners.add(kind)
+        if level is not None:
+            forcetls.add_row(partner.domain, level)
+        assert re.search(want, _fate(lab, sendmail, partner)), (kind, level)
