@@ -239,3 +239,16 @@ def test_rows_hold_beside_tlsa_records_where_sendmail_looks_at_them(
         if level is not None:
             forcetls.add_row(partner.domain, level)
         assert re.search(want, _fate(lab, sendmail, partner)), (kind, level)
+
+
+def test_mail_by_lmtp_over_the_network_is_held_to_the_row_too(lab: Lab, forcetls: Forcetls):
+    forced, free = lab.partners.add("lmtp"), lab.partners.add("lmtp")
+    forcetls.add_row(forced.domain, "encrypt")
+    rules = "".join(f"R$* < @ {partner.domain} . > $*\t$#netlmtp $@ [{partner.server.address}] "
+                    f"$: $1 < @ {partner.domain} . > $2\n" for partner in (forced, free))
+    mailer = ("MAILER_DEFINITIONS\nMnetlmtp,\tP=[IPC], F=mDFMuXz, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n,\n"
+              "\t\tT=DNS/RFC822/SMTP, A=TCP $h\n")
+    sendmail = Sendmail(lab.directory / "sendmail-netlmtp", CA_STORE, forcetls.map_address,
+                        before_ours=f"LOCAL_RULE_0\n{rules}{mailer}")
+    assert re.search(NO_TLS, _fate(lab, sendmail, forced))
+    assert _fate(lab, sendmail, free) == "CLEAR"
