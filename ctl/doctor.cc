@@ -40,6 +40,7 @@ Result<DoctorReport> examine_once(const Config& config, const PostfixInstance& p
   const auto postconf = postfix.read_config();
   if (!postconf) return fail(postconf.error());
   doctor::HostFacts facts;
+  facts.main_cf_directory = postfix.config_directory();
   facts.config_directory = needed_config_directory(postfix);
   facts.policy = look_at_policy_file(config.policy_db);
   facts.our_addresses = our_addresses(config);

@@ -76,7 +76,7 @@ CLI::App& define_doctor(CLI::App& app, Flags& flags) {
       "doctor", "Find every way around the enforcement in Postfix, and what closes it");
   define_files(command, flags.common);
   command.add_option("--config-dir", flags.doctor.config_dir,
-                     "Directory of main.cf (default: what postconf -h config_directory says)");
+                     "Directory of main.cf (default: where Postfix looks for it by itself)");
   define_mta(command, flags.doctor.sendmail);
   command.add_flag("--json", flags.doctor.json, "Print one JSON object");
   return command;

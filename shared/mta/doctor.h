@@ -89,8 +89,9 @@ struct HostFacts {
   bool is_running = false;
   std::set<std::string> our_addresses;  ///< where forcetls.conf lets our daemons listen
   std::set<std::string>
-      host_addresses;            ///< the host's own, loopback or not: 192.0.2.1, 2001:db8::1
-  std::string config_directory;  ///< empty: Postfix's own default, so commands need no -c
+      host_addresses;             ///< the host's own, loopback or not: 192.0.2.1, 2001:db8::1
+  std::string main_cf_directory;  ///< where main.cf lies
+  std::string config_directory;   ///< empty: Postfix's own default, so commands need no -c
   PolicyFile policy;
   std::map<std::string, std::string> settings;  ///< the table setting
   std::map<std::string, ResolvedRoute> routes;  ///< by address, those that Postfix could tell

@@ -202,6 +202,7 @@ void check_milters(const Case& the, Findings& found);             // doctor_milt
 void check_skipped_milters(const Case& the, Findings& found);     // doctor_milters.cc
 void check_unlisted_relays(const Case& the, Findings& found);     // doctor_unlisted.cc
 void check_sub_domains(const Case& the, Findings& found);         // doctor_unlisted.cc
+void check_directory(const Case& the, Findings& found);           // doctor_policy.cc
 void check_transports(const Case& the, Findings& found);          // doctor_policy.cc
 void check_own_domains(const Case& the, Findings& found);         // doctor_own_domains.cc
 void check_unseen_tables(const Case& the, Findings& found);       // doctor_unseen.cc

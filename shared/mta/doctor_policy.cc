@@ -1,4 +1,4 @@
-// The policy database itself, and the transports that the milter goes by.
+// The policy database itself, the directory of main.cf, and the transports that the milter goes by.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +7,18 @@
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
+
+void check_directory(const Case& the, Findings& found) {
+  constexpr std::string_view kName = "config_directory";
+  const std::string named = the.config.value(kName), &real = the.facts.main_cf_directory;
+  if (!the.config.is_set(kName) || real.empty() || named == real || named == real + "/") return;
+  found.push_back(
+      {"config-directory", Severity::Note, Certainty::Certain, "main.cf: config_directory",
+       fmt::format("Postfix reads main.cf and master.cf in {} all the same, and so does "
+                   "doctor; but $config_directory in other values means {}.",
+                   real, named),
+       unset_command(the, {nullptr, {}, {}}, kName)});
+}
 
 void check_transports(const Case& the, Findings& found) {
   std::vector<std::string> right, missing, wrong;

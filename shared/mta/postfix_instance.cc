@@ -2,31 +2,23 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 
 #include "shared/base/subprocess.h"
 #include "shared/base/unique_fd.h"
 #include "shared/core/ascii.h"
-#include "shared/mta/attribute_protocol.h"
 
 namespace forcetls {
 namespace {
 
 constexpr std::chrono::seconds kToolDeadline{30};
-constexpr time_t kResolveDeadlineSeconds = 10;
-constexpr std::size_t kMostReplyBytes = 65536;
-/// Bits of trivial-rewrite's last `flags` (postfix: resolve_clnt.h).
-constexpr int kResolveError = 1 << 2;
-constexpr int kResolveFail = 1 << 3;
+constexpr std::chrono::seconds kResolveDeadline{10};
+
 /// The sentence of a Postfix tool without its name and severity, of the last line that has one.
 std::string complaint_in(std::string_view printed) {
   std::string found;
@@ -69,53 +61,6 @@ std::vector<TableEntry> entries_in(std::string_view lines) {
   return entries;
 }
 
-/// A connection to a socket in a directory that may have a longer path than an address can hold.
-Result<UniqueFd> connect_to(const std::string& directory, const std::string& name) {
-  const UniqueFd folder(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) return fail(ErrorCode::System, directory + ": " + std::strerror(errno));
-  UniqueFd connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!connection) return fail(ErrorCode::System, std::strerror(errno));
-  const std::string path = "/proc/self/fd/" + std::to_string(folder.get()) + "/" + name;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  const timeval deadline{kResolveDeadlineSeconds, 0};
-  ::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
-  ::setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
-  if (::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return fail(errno == ENOENT || errno == ECONNREFUSED ? ErrorCode::NotFound : ErrorCode::System,
-                directory + "/" + name + ": " + std::strerror(errno));
-  return connection;
-}
-
-/// One message of the service. `buffer` keeps what came after it.
-Result<Attributes> read_message(const UniqueFd& connection, std::string& buffer) {
-  while (true) {
-    std::string_view bytes = buffer;
-    auto message = take_attributes(bytes);
-    if (message) {
-      buffer.erase(0, buffer.size() - bytes.size());
-      return message;
-    }
-    std::array<char, 4096> chunk{};
-    const ssize_t count = ::read(connection.get(), chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(ErrorCode::Busy, "trivial-rewrite does not answer");
-    if (count == 0 || buffer.size() > kMostReplyBytes)
-      return fail(ErrorCode::System, "trivial-rewrite closed the connection");
-    buffer.append(chunk.data(), static_cast<std::size_t>(count));
-  }
-}
-
-Result<ResolvedRoute> route_in(const Attributes& reply, std::string_view address) {
-  const int flags = number_in(attribute(reply, "flags"));
-  ResolvedRoute route{std::string(attribute(reply, "transport")),
-                      std::string(attribute(reply, "nexthop"))};
-  if ((flags & (kResolveError | kResolveFail)) != 0 || route.transport.empty())
-    return fail(ErrorCode::Malformed, std::string(address) + ": Postfix cannot resolve it now");
-  return route;
-}
-
 /// A relative path would mean another directory to the tools that run in the queue directory.
 std::string absolute_directory(const std::string& path) {
   if (path.empty()) return path;
@@ -129,7 +74,10 @@ std::string absolute_directory(const std::string& path) {
 Result<PostfixInstance> PostfixInstance::open(const std::string& config_dir) {
   PostfixInstance instance(absolute_directory(config_dir));
   if (instance.config_directory_.empty()) {
-    const auto asked = run_command({"postconf", "-h", "config_directory"}, {});
+    // Not what main.cf says of it: Postfix itself looks here.
+    const char* named = std::getenv("MAIL_CONFIG");
+    if (named != nullptr && *named != '\0') return open(named);
+    const auto asked = run_command({"postconf", "-dh", "config_directory"}, {});
     if (!asked && asked.error().code == ErrorCode::NotFound)
       return fail(ErrorCode::NotFound, "Postfix is not installed: there is no postconf");
     if (!asked) return fail(asked.error());
@@ -210,19 +158,7 @@ Result<std::vector<TableEntry>> PostfixInstance::list(const std::string& table) 
 
 Result<ResolvedRoute> PostfixInstance::resolve(std::string_view sender,
                                                std::string_view address) const {
-  const auto connection = connect_to(queue_directory_ + "/private", "rewrite");
-  if (!connection) return fail(connection.error());
-  const std::string request = to_attribute_bytes(
-      {{"request", "resolve"}, {"sender", std::string(sender)}, {"address", std::string(address)}});
-  if (::send(connection->get(), request.data(), request.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(request.size()))
-    return fail(ErrorCode::System, "trivial-rewrite does not read");
-  std::string buffer;
-  auto reply = read_message(*connection, buffer);
-  // Postfix 3.6 and later name the protocol before anything else.
-  if (reply && !attribute(*reply, "protocol").empty()) reply = read_message(*connection, buffer);
-  if (!reply) return fail(reply.error());
-  return route_in(*reply, address);
+  return ask_trivial_rewrite(queue_directory_, sender, address, kResolveDeadline);
 }
 
 bool PostfixInstance::is_running() const {

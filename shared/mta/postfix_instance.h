@@ -11,14 +11,9 @@
 
 #include "shared/base/result.h"
 #include "shared/mta/postconf.h"
+#include "shared/mta/rewrite_client.h"
 
 namespace forcetls {
-
-/// Where Postfix sends an address (postfix: trivial-rewrite(8)).
-struct ResolvedRoute {
-  std::string transport;  ///< smtp, relay, local, a master.cf entry's name
-  std::string next_hop;   ///< as it will be looked up: bank.example, [relay.example]:587
-};
 
 /// An entry of a lookup table.
 struct TableEntry {
@@ -28,7 +23,7 @@ struct TableEntry {
 class PostfixInstance {
  public:
   /// The instance whose main.cf lies in `config_dir` (relative to the working directory, or not);
-  /// empty: the one that postconf names. Errors:
+  /// empty: the one that Postfix's tools take by themselves. Errors:
   /// NotFound: no Postfix, or no main.cf there. Malformed: main.cf is broken. Busy, System.
   static Result<PostfixInstance> open(const std::string& config_dir);
 

@@ -1,6 +1,7 @@
 """forcetls doctor on a real Postfix: what it finds, that its commands close it, and how it says that it cannot look."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -218,6 +219,18 @@ def test_a_relative_directory_is_the_same_instance(lab: Lab, bolted: Forcetls):
                              "--config-dir", "."], cwd=lab.postfix.etc, capture_output=True, text=True, check=False)
     assert result.returncode == NOTHING, result.stdout + result.stderr
     assert json.loads(result.stdout)["config_directory"] == str(lab.postfix.etc)
+
+
+def test_a_main_cf_that_names_another_directory_is_examined_where_postfix_reads_it(lab: Lab, bolted: Forcetls):
+    lab.postfix.set(config_directory="/nowhere")
+    command = [str(bolted.program("forcetls")), "doctor", "--json", "--policy-db", str(bolted.policy_db)]
+    result = subprocess.run(command, env={**os.environ, "MAIL_CONFIG": str(lab.postfix.etc)}, capture_output=True,
+                            text=True, check=False)
+    told = json.loads(result.stdout)
+    assert told["config_directory"] == str(lab.postfix.etc), result.stderr
+    assert "config-directory" in _ids(told["findings"], "note")
+    _run_fix(lab, next(finding["fix"] for finding in bolted.doctor()[1] if finding["id"] == "config-directory"))
+    assert "config-directory" not in _ids(bolted.doctor()[1])
 
 
 def test_filters_on_an_address_of_this_host_are_no_other_host(lab: Lab, bolted: Forcetls):

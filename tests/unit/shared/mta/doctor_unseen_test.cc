@@ -101,3 +101,14 @@ TEST_CASE("doctor: rules in the parameter itself", "[doctor]") {
         "/^x: {2}/ FILTER smtp:[f.example]\n/y/ DUNNO\n");
   CHECK(doctor::inline_rules("{ { /a/ b } }") == "/a/ b\n");
 }
+
+TEST_CASE("doctor: main.cf that names another directory than its own", "[doctor]") {
+  Bench bench;
+  bench.bolt_on().facts.main_cf_directory = "/etc/postfix";
+  CHECK(finding_of(bench, "config-directory").id.empty());
+  for (const char* same : {"/etc/postfix", "/etc/postfix/"})
+    CHECK(finding_of(bench.set("config_directory", same), "config-directory").id.empty());
+  const auto found = finding_of(bench.set("config_directory", "/etc/other"), "config-directory");
+  CHECK(found.severity == doctor::Severity::Note);
+  CHECK(found.fix == "postconf -X config_directory && postfix reload");
+}
