@@ -69,7 +69,7 @@ TEST_CASE("doctor: of very many own domains only those with a row are named", "[
   CHECK(finding_of(bench, "own-domains").id.empty());
   bench.facts.tables["hash:/r"].push_back({"bank.example", "x"});
   CHECK(finding_of(bench, "own-domains").fix ==
-        "sqlite3 /p.db \"UPDATE setting SET value = 'mail.ours.example localhost.ours.example "
+        "sqlite3 /p.db \"UPDATE setting SET value = 'mail.ours.example ours.example "
         "bank.example' WHERE name = 'own_domains'\"");
 }
 
