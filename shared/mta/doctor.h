@@ -116,10 +116,6 @@ constexpr std::string_view kStarttlsRefusal =
 /// The address whose route stands for all mail to the row `key`; empty for a next hop.
 std::string sample_address(std::string_view key);
 
-/// The elements of a /file in a list of domains (postfix: match_list.c): each line is a list, and #
-/// begins a comment.
-std::vector<std::string> patterns_in(std::string_view text);
-
 /// The rules of a table that is written into the parameter itself, a line each: what follows the
 /// type in "regexp:{{/a/ b}, {/c/ d}}". Empty: it is a file's name.
 std::string inline_rules(std::string_view name);

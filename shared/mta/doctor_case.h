@@ -130,9 +130,6 @@ std::string with_blanks(const std::vector<std::string>& words);
 /// "a, b, c and 4 more".
 std::string some_of(const std::vector<std::string>& names);
 
-/// The parameters that name this host's own domains.
-constexpr std::array<std::string_view, 4> kDomainLists{"mydestination", "virtual_alias_domains",
-                                                       "virtual_mailbox_domains", "relay_domains"};
 /// True if an element of a list is a lookup table: "hash:/a".
 bool is_table(std::string_view element);
 

@@ -33,7 +33,7 @@ void add_table(const Case& the, const std::string& table, std::set<std::string>&
 /// Domains that main.cf names as this host's, by itself or by a table or file.
 std::set<std::string> domains_of_this_host(const Case& the) {
   std::set<std::string> domains;
-  for (const std::string_view parameter : kDomainLists)
+  for (const std::string_view parameter : kOwnDomainLists)
     for (const std::string& element : the.config.list(parameter)) {
       const auto file = the.facts.pattern_files.find(element);
       if (file != the.facts.pattern_files.end())
@@ -45,19 +45,6 @@ std::set<std::string> domains_of_this_host(const Case& the) {
 }
 
 }  // namespace
-
-std::vector<std::string> patterns_in(std::string_view text) {
-  std::vector<std::string> patterns;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    for (std::string& pattern : split_list(text.substr(0, end))) {
-      if (pattern.starts_with('#')) break;
-      patterns.push_back(std::move(pattern));
-    }
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return patterns;
-}
 
 void check_own_domains(const Case& the, Findings& found) {
   std::vector<std::string> missing, forced;

@@ -24,7 +24,7 @@ void ask_policy_tables(const PostfixConfig& config, Questions& asked) {
 
 /// What names this host's own domains, besides names.
 void ask_domains(const PostfixConfig& config, Questions& asked) {
-  for (const std::string_view name : kDomainLists)
+  for (const std::string_view name : kOwnDomainLists)
     for (const std::string& element : config.list(name)) {
       if (element.starts_with('/')) asked.pattern_files.insert(element);
       if (is_table(element)) asked.domain_tables.insert(element);

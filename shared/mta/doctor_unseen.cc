@@ -43,7 +43,7 @@ void tell_of_domains(const Case& the, Findings& found) {
   constexpr std::string_view kWhat =
       "This cannot be read here. Domains of your own that it names and that have a row must be in "
       "the setting own_domains.";
-  for (const std::string_view parameter : kDomainLists)
+  for (const std::string_view parameter : kOwnDomainLists)
     for (const std::string& element : the.config.list(parameter)) {
       const std::string place = fmt::format("main.cf: {}: {}", parameter, element);
       const bool is_file = element.starts_with('/');

@@ -184,6 +184,19 @@ std::vector<std::string> split_list(std::string_view text) {
   return elements;
 }
 
+std::vector<std::string> patterns_in(std::string_view text) {
+  std::vector<std::string> patterns;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    for (std::string& pattern : split_list(text.substr(0, end))) {
+      if (pattern.starts_with('#')) break;
+      patterns.push_back(std::move(pattern));
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return patterns;
+}
+
 std::vector<std::string> inside_braces(std::string_view text) {
   text = without_blanks(text);
   if (!text.starts_with('{') || !text.ends_with('}')) return {std::string(text)};

@@ -20,6 +20,10 @@ std::string expand(std::string_view text, const ParameterLookup& raw_value);
 /// The elements of a list, separated by commas and blanks. {…} is kept together, braces included.
 std::vector<std::string> split_list(std::string_view text);
 
+/// The elements of a /file in a list of domains (postfix: match_list.c): each line is a list, and #
+/// begins a comment.
+std::vector<std::string> patterns_in(std::string_view text);
+
 /// The elements inside one pair of braces: "{ unix:a, timeout=10s }" gives two. Without braces the
 /// text is the only element.
 std::vector<std::string> inside_braces(std::string_view text);

@@ -1,7 +1,6 @@
 // The configuration as it will be, while the parts of the plan add to it. Only for setup_*.cc.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -11,10 +10,6 @@
 #include "shared/mta/setup_plan.h"
 
 namespace forcetls {
-
-/// The parameters that name the site's own domains.
-constexpr std::array<std::string_view, 4> kOwnDomainLists{
-    "mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"};
 
 /// A place where a parameter can have a value: an entry of master.cf, or nullptr for main.cf.
 using Place = const PostfixService*;

@@ -4,6 +4,7 @@
 // put around it.
 #pragma once
 
+#include <array>
 #include <map>
 #include <set>
 #include <string>
@@ -32,6 +33,10 @@ constexpr std::string_view kMilter =
 constexpr std::string_view kStatusFilterName = "forcetls-delivery-status";
 constexpr std::string_view kStatusFilter = "regexp:$config_directory/forcetls-delivery-status";
 constexpr std::string_view kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The parameters that name the site's own domains.
+constexpr std::array<std::string_view, 4> kOwnDomainLists{
+    "mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"};
 
 /// A row of domain_policy, as far as setup looks at it.
 struct SetupRow {

@@ -110,18 +110,6 @@ void add_domain(std::vector<std::string>& domains, std::string_view text) {
   if (is_domain(name)) add_once(domains, std::move(name));
 }
 
-/// What stands in a file that a list names: patterns, and lines that begin with #.
-std::vector<std::string> patterns_in(std::string_view text) {
-  std::vector<std::string> patterns;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (without_blanks(line).starts_with('#')) continue;
-    for (std::string& pattern : split_list(line)) patterns.push_back(std::move(pattern));
-  }
-  return patterns;
-}
-
 bool is_table(std::string_view element) { return element.find(':') != element.npos; }
 
 void advise_on_unread(SetupDraft& draft, std::string_view parameter, const std::string& element) {

@@ -91,6 +91,13 @@ TEST_CASE("split_list: commas and blanks separate, braces keep together", "[mta]
   }
 }
 
+TEST_CASE("patterns_in: each line is a list, # begins a comment", "[mta][postconf]") {
+  using List = std::vector<std::string>;
+  CHECK(patterns_in("").empty());
+  CHECK(patterns_in("# a\n  # b, c\n\n").empty());
+  CHECK(patterns_in("a, b c\n#d\ne # f g\nh") == List{"a", "b", "c", "e", "h"});
+}
+
 TEST_CASE("inside_braces: the elements, or the text itself", "[mta][postconf]") {
   CHECK(inside_braces("{ unix:a, t=1, { d = 4 5 } }") ==
         std::vector<std::string>{"unix:a", "t=1", "{ d = 4 5 }"});
