@@ -297,8 +297,8 @@ std::string settings_that_stay(const Config& config, const SetupManifest& manife
   }
   if (names.empty()) return {};
   return fmt::format(
-      "{}: {} stay as they are: nothing lowers a requirement by itself, and another instance may "
-      "rely on them; if none does: {}",
+      "{}: {} stay as they are: nothing lowers a requirement by itself, and a Postfix that still "
+      "asks forcetls may rely on them; if none does: {}",
       config.policy_db, names, sqlite_command(config.policy_db, commands));
 }
 
