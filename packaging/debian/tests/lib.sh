@@ -32,6 +32,23 @@ clean_up() {
 trap clean_up EXIT
 has_systemd() { [[ -d /run/systemd/system ]]; }
 
+answer() { # answer SOCKET MAP KEY: the reply of policyd to a lookup
+  python3 - "$@" <<'END'
+import socket, sys
+request = " ".join(sys.argv[2:]).encode()
+with socket.socket(socket.AF_UNIX) as daemon:
+    daemon.settimeout(10)
+    daemon.connect(sys.argv[1])
+    daemon.sendall(b"%d:%s," % (len(request), request))
+    print(daemon.recv(65536).split(b":", 1)[1].decode()[:-1])
+END
+}
+answers() { [[ $(answer "$1" "$2" "$3") == "$4"* ]]; } # answers SOCKET MAP KEY BEGINNING
+listens() { # listens SOCKET
+  python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"
+}
+
 start_daemon() { # start_daemon policyd|milter [OPTION...]
   local name=$1
   shift
@@ -61,6 +78,7 @@ arrived_over_tls() { grep -Ec "^127\.0\.0\.2 TLSv[0-9.]+ <$1>" "$tmp/received"; 
 arrived_in_clear() { grep -c "clear <$1>" "$tmp/received"; }
 
 # Postfix, bolted on. tls.example is the partner with TLS and clear.example the one without.
+postfix_map=/var/spool/postfix/forcetls/map.sock
 start_postfix() {
   local copy=$tmp/etc-postfix
   cp -p $db "$tmp/policy.db"
@@ -74,7 +92,7 @@ start_postfix() {
     start_daemon policyd
     start_daemon milter
     for name in map policy milter; do
-      within_60_seconds test -S "/var/spool/postfix/forcetls/$name.sock"
+      within_60_seconds listens "/var/spool/postfix/forcetls/$name.sock"
     done
     postfix stop >/dev/null 2>&1 || true
     quietly postfix start
@@ -82,6 +100,7 @@ start_postfix() {
   within_60_seconds postfix status
   sqlite3 $db "DELETE FROM domain_policy; INSERT INTO domain_policy(domain) VALUES
     ('tls.example'), ('clear.example'), ('[127.0.0.2]:2525'), ('[127.0.0.3]:2525')"
+  within_60_seconds answers $postfix_map tls clear.example "OK encrypt "
   quietly forcetls setup --apply
 }
 
@@ -96,8 +115,5 @@ for line in sys.stdin:
     for recipient in json.loads(line)["recipients"]:
         if recipient["address"].endswith("@" + sys.argv[1]):
             print(recipient.get("delay_reason", ""))' "$1"
-}
-is_told() { # is_told NEXT-HOP LEVEL: the answer of policyd
-  [[ $(cd /var/spool/postfix && postmap -q "$1" socketmap:unix:forcetls/map.sock:tls) == "$2"* ]]
 }
 waits_because() { [[ $(reason "$1") == *"$2"* ]]; } # waits_because DOMAIN TEXT
