@@ -39,6 +39,10 @@ constexpr int exit_status_of(ErrorCode code) {
   return EX_SOFTWARE;
 }
 
+struct InitOptions {
+  bool existing = false;  ///< migrate only: where nothing is, make nothing
+};
+
 struct CheckOptions {
   std::string what;
   bool json = false;
@@ -68,7 +72,7 @@ struct SetupOptions {
 };
 
 /// forcetls init: creates the policy database, or migrates an older one.
-int run_init(const Config& config);
+int run_init(const Config& config, const InitOptions& options);
 
 /// forcetls check: which row decides for a domain, address or next hop, and what Postfix is told.
 int run_check(const Config& config, const CheckOptions& options);

@@ -37,6 +37,7 @@ Postfix configuration that is broken or was changed since.
 
 struct Flags {
   CommonFlags common;
+  InitOptions init;
   CheckOptions check;
   DoctorOptions doctor;
   SetupOptions setup;
@@ -46,6 +47,8 @@ CLI::App& define_init(CLI::App& app, Flags& flags) {
   CLI::App& command = *app.add_subcommand(
       "init", "Create an empty policy database, or migrate an older one (with a backup)");
   define_files(command, flags.common);
+  command.add_flag("--existing", flags.init.existing,
+                   "Only migrate: fail where there is no database, instead of creating one");
   return command;
 }
 
@@ -124,7 +127,7 @@ int run(int argc, const char* const* argv) {
   const CLI::App& setup = define_setup(app, flags);
   if (const auto done = parse(app, argc, argv)) return *done;
   const Config config = read_settings(flags.common);
-  if (init.parsed()) return run_init(config);
+  if (init.parsed()) return run_init(config, flags.init);
   if (doctor.parsed()) return run_for_mta(config, flags.doctor);
   if (setup.parsed()) return run_for_mta(config, flags.setup);
   return run_check(config, flags.check);

@@ -70,6 +70,16 @@ def test_init_again_changes_nothing(place: Place):
     assert place.policy_db.read_bytes() == before
 
 
+def test_init_existing_makes_no_policy_where_there_is_none(place: Place, tmp_path: Path):
+    (tmp_path / "conf").write_text(f"policy_db = {tmp_path}/lost.db \r\n", "ascii")
+    result = place.run("forcetls", "init", "--existing", "--config", str(tmp_path / "conf"))
+    assert result.returncode == EX_NOINPUT
+    assert result.stderr.startswith(f"forcetls init: {tmp_path}/lost.db: is not there: restore it")
+    assert not (tmp_path / "lost.db").exists()
+    _init(place, tmp_path / "lost.db")
+    assert "is up to date" in place.run("forcetls", "init", "--existing", "--config", str(tmp_path / "conf")).stdout
+
+
 def _dump(path: Path) -> str:
     return subprocess.run(["sqlite3", str(path), ".dump"], capture_output=True, text=True, check=True).stdout
 

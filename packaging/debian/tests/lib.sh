@@ -88,7 +88,7 @@ start_postfix() {
   postconf inet_interfaces=loopback-only myhostname=mail.ours.example mydestination= \
     'transport_maps=inline:{{tls.example=smtp:[127.0.0.2]:2525},{clear.example=smtp:[127.0.0.3]:2525}}'
   if ! has_systemd; then
-    eval "$(sed -n 's/^ExecStartPre=//p' /lib/systemd/system/forcetls-map.socket)"
+    install -d -o forcetls -g postfix -m 2750 "${postfix_map%/*}"
     start_daemon policyd
     start_daemon milter
     for name in map policy milter; do
