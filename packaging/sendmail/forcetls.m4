@@ -24,10 +24,13 @@ dnl daemon is down. In the rules, TAB characters separate the columns.
 dnl
 dnl Sendmail replaces an aliased recipient domain by what DNS says it stands for, before anybody is
 dnl asked: with a forged alias mail would be held to another domain's row. So aliases stay as they are.
-dnl submit.mc needs the same line.
+dnl Nor may it put a domain below this host's own (the resolver's search list) where DNS knows nothing of
+dnl the recipient's, or cannot say: with a wildcard there, mail would go to a name without a row.
+dnl submit.mc needs the same two lines.
 dnl
 divert(0)dnl
 define(`confDONT_EXPAND_CNAMES', `True')dnl
+define(`confBIND_OPTS', ifdef(`confBIND_OPTS', `confBIND_OPTS ')`-DNSRCH -DEFNAMES')dnl
 ifdef(`_FORCETLS_SOCKET_', `', `define(`_FORCETLS_SOCKET_', `unix:/run/forcetls/map.sock')')dnl
 LOCAL_CONFIG
 # forcetls: the policy daemon, and what a session may look like where TLS is forced

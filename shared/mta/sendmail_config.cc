@@ -89,6 +89,11 @@ std::string inet_address(std::string_view scheme, std::string_view port, std::st
   return std::string(scheme).append(port).append("@").append(host);
 }
 
+/// Lines of these options add to each other (sendmail: readcf.c).
+bool adds_up(std::string_view option) {
+  return option == "privacyoptions" || option == "resolveroptions";
+}
+
 template <class Values>
 auto found_in(const Values& values, std::string_view name) -> decltype(&values.begin()->second) {
   const auto at = values.find(name);
@@ -153,8 +158,12 @@ void SendmailConfig::take_option(std::string_view text) {
   if (!text.starts_with(' ')) return;
   const auto equals = std::min(text.find('='), text.size());
   const std::string name = lower_case(without_blanks(text.substr(0, equals)));
-  const std::string_view value = text.substr(std::min(equals + 1, text.size()));
-  options_.insert_or_assign(name, std::string(without_blanks(value)));
+  const std::string value(without_blanks(text.substr(std::min(equals + 1, text.size()))));
+  std::string& kept = options_[name];
+  if (adds_up(name) && !kept.empty())
+    kept += (name == "privacyoptions" ? "," : " ") + value;
+  else
+    kept = value;
 }
 
 void SendmailConfig::take_class(std::string_view text) {
@@ -198,6 +207,22 @@ bool SendmailConfig::is_on(std::string_view option_name) const {
   // As Sendmail's atobool(): nothing at all means true.
   return value && (value->empty() ||
                    std::string_view("tTyY1").find(value->front()) != std::string_view::npos);
+}
+
+bool SendmailConfig::has_word(std::string_view option_name, std::string_view word) const {
+  const auto words = split_list(lower_case(option(option_name).value_or("")));
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool SendmailConfig::uses_search_list() const {
+  bool names_with_dots = true, names_without = true;
+  for (std::string_view word : split_list(lower_case(option("ResolverOptions").value_or("")))) {
+    const bool is_on = !word.starts_with('-');
+    if (word.starts_with('-') || word.starts_with('+')) word.remove_prefix(1);
+    if (word == "dnsrch") names_with_dots = is_on;
+    if (word == "defnames") names_without = is_on;
+  }
+  return names_with_dots || names_without;
 }
 
 const SendmailMap* SendmailConfig::map(std::string_view name) const {

@@ -41,9 +41,15 @@ class SendmailConfig {
   /// Takes any text; what it does not know is left out.
   static SendmailConfig parse(std::string_view text);
 
-  /// The last value of an option, which is the one that counts; nothing if it is not set.
+  /// The last value of an option, which is the one that counts; nothing if it is not set. The lines
+  /// of PrivacyOptions and of ResolverOptions add up, and are joined.
   std::optional<std::string> option(std::string_view name) const;
   bool is_on(std::string_view option_name) const;
+  /// True if the option lists the word, in any case: PrivacyOptions and its like.
+  bool has_word(std::string_view option_name, std::string_view word) const;
+  /// True if a name that DNS does not know is looked up below this host's own domain too, which is
+  /// Sendmail's default (O ResolverOptions).
+  bool uses_search_list() const;
   /// By name; nullptr if there is none. Of two lines the last counts.
   const SendmailMap* map(std::string_view name) const;
   const SendmailEquates* milter(std::string_view name) const;

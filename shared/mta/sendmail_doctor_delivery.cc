@@ -10,6 +10,9 @@ namespace forcetls::doctor {
 namespace {
 
 constexpr std::string_view kNoAliases = "define(`confDONT_EXPAND_CNAMES', `True')dnl";
+constexpr std::string_view kNoSearchList =
+    "define(`confBIND_OPTS', `WorkAroundBrokenAAAA -DNSRCH -DEFNAMES')dnl";
+constexpr std::string_view kNoText = "nobodyreturn";
 
 /// Mailers that keep mail on this host, or give it back.
 bool stays_here(const SendmailEquates& mailer) {
@@ -43,6 +46,23 @@ void check_aliases(const SendmailCase& the, Findings& found) {
                      "submit.cf: O DontExpandCnames", std::string(kWhat),
                      and_restart(the, fmt::format("add to {}, before its last line: {}",
                                                   the.facts.files.submit_mc(), kNoAliases))});
+}
+
+void check_search_list(const SendmailCase& the, Findings& found) {
+  constexpr std::string_view kWhat =
+      "Where DNS does not know a recipient's domain, or cannot say, Sendmail looks for it below "
+      "this "
+      "host's own domain (the resolver's search list), and asks for what it finds there: with a "
+      "wildcard mail goes past the row.";
+  if (the.config.uses_search_list())
+    found.push_back({"names-completed", Severity::Leak, Certainty::Certain,
+                     in_cf(the, "O ResolverOptions"), std::string(kWhat),
+                     add_line(the, kNoSearchList)});
+  if (the.facts.submit && the.facts.submit->uses_search_list())
+    found.push_back({"names-completed", Severity::Leak, Certainty::Certain,
+                     "submit.cf: O ResolverOptions", std::string(kWhat),
+                     and_restart(the, fmt::format("add to {}, before its last line: {}",
+                                                  the.facts.files.submit_mc(), kNoSearchList))});
 }
 
 void check_submission_host(const SendmailCase& the, Findings& found) {
@@ -92,13 +112,21 @@ void check_queue_groups(const SendmailCase& the, Findings& found) {
 }
 
 void check_sendmail_bounces(const SendmailCase& the, Findings& found) {
-  const std::string flags = the.config.option("PrivacyOptions").value_or("");
-  if (flags.find("nobodyreturn") == flags.npos)
+  const auto line = [](const SendmailConfig& config) {
+    return fmt::format("define(`confPRIVACY_FLAGS', `{}')dnl",
+                       with_word(config.option("PrivacyOptions").value_or(""), kNoText));
+  };
+  if (!the.config.has_word("PrivacyOptions", kNoText))
     found.push_back({"bounce-bodies", Severity::Leak, Certainty::Certain,
                      in_cf(the, "O PrivacyOptions"),
                      "A bounce carries the text of the message, and may leave in clear.",
-                     add_line(the, fmt::format("define(`confPRIVACY_FLAGS', `{}')dnl",
-                                               with_word(flags, "nobodyreturn")))});
+                     add_line(the, line(the.config))});
+  if (the.facts.submit && !the.facts.submit->has_word("PrivacyOptions", kNoText))
+    found.push_back(
+        {"bounce-bodies", Severity::Leak, Certainty::Certain, "submit.cf: O PrivacyOptions",
+         "A bounce that sendmail(1) makes carries the text of the message, and may leave in clear.",
+         and_restart(the, fmt::format("add to {}, behind the line with FEATURE(`msp': {}",
+                                      the.facts.files.submit_mc(), line(*the.facts.submit)))});
   const std::string warn = the.config.option("Timeout.queuewarn").value_or("4h");
   const std::string normal = the.config.option("Timeout.queuewarn.normal").value_or(warn);
   if (number_of(normal) == 0)

@@ -13,14 +13,13 @@ namespace {
 constexpr std::string_view kBeforeMailers = "before MAILER_DEFINITIONS";
 constexpr std::string_view kBehindMailers = "at the end, behind the MAILER() lines";
 constexpr std::string_view kMailer = "MAILER(";
+constexpr std::string_view kMsp = "FEATURE(`msp'";
+constexpr std::string_view kBeforeMsp = "before the line with FEATURE(`msp'";
+constexpr std::string_view kBehindMsp = "behind the line with FEATURE(`msp'";
 const SendmailSetupFacts kUsual;
 
 bool is_set(const SendmailConfig& cf, std::string_view option) {
   return !cf.option(option).value_or("").empty();
-}
-
-bool has_word(const SendmailConfig& cf, std::string_view option, std::string_view word) {
-  return cf.option(option).value_or("").find(word) != std::string::npos;
 }
 
 bool has_queue_group(const SendmailConfig& cf) {
@@ -103,7 +102,7 @@ void want_delivery(Lines& lines, const SendmailSetupFacts& facts) {
                   flags.empty() ? "" : ","),
       "a bounce carries no text: it may leave in clear",
       lines.mc().find("nobodyreturn") != std::string::npos,
-      [](const SendmailConfig& cf) { return has_word(cf, "PrivacyOptions", "nobodyreturn"); });
+      [](const SendmailConfig& cf) { return cf.has_word("PrivacyOptions", "nobodyreturn"); });
 }
 
 void want_admission(Lines& lines, const SendmailSetupFacts& facts) {
@@ -121,13 +120,42 @@ void want_ruleset(Lines& lines, const SendmailSetupFacts& facts) {
                            sendmail_spelling_of(facts.map_address)),
                "where forcetls-policyd listens; before the include",
                [&](const SendmailConfig& cf) { return has_map(cf, facts.map_address); });
-  lines.want_written(kBehindMailers, fmt::format("include(`{}')dnl", facts.snippet_path),
-                     "asks forcetls-policyd for each recipient, and keeps DNS aliases out of it "
-                     "(DontExpandCnames)",
-                     includes_ours(lines.mc()), [&](const SendmailConfig& cf) {
-                       return ruleset_state(cf) == RulesetState::Ours &&
-                              cf.is_on("DontExpandCnames") && has_map(cf, facts.map_address);
-                     });
+  lines.want_written(
+      kBehindMailers, fmt::format("include(`{}')dnl", facts.snippet_path),
+      "asks forcetls-policyd for each recipient, and keeps DNS aliases and the search "
+      "list out of it (DontExpandCnames, ResolverOptions)",
+      includes_ours(lines.mc()), [&](const SendmailConfig& cf) {
+        return ruleset_state(cf) == RulesetState::Ours && cf.is_on("DontExpandCnames") &&
+               !cf.uses_search_list() && has_map(cf, facts.map_address);
+      });
+}
+
+/// FEATURE(`msp') sets the flags itself, whatever was defined before it.
+bool has_flag_behind_msp(const std::string& submit_mc) {
+  const auto feature = submit_mc.find(kMsp);
+  const auto flag = submit_mc.rfind("nobodyreturn");
+  return flag != submit_mc.npos && (feature == submit_mc.npos || feature < flag);
+}
+
+void want_submission(Lines& lines, const std::optional<SendmailConfig>& cf) {
+  lines.want(kBeforeMsp, "define(`confDONT_EXPAND_CNAMES', `True')dnl",
+             "sendmail(1) must not put what a forged DNS alias stands for in place of a "
+             "recipient's domain",
+             [](const SendmailConfig& submit) { return submit.is_on("DontExpandCnames"); });
+  lines.want(kBeforeMsp, "define(`confBIND_OPTS', `WorkAroundBrokenAAAA -DNSRCH -DEFNAMES')dnl",
+             "nor a name below this host's own domain",
+             [](const SendmailConfig& submit) { return !submit.uses_search_list(); });
+  // What FEATURE(`msp') sets (sendmail: feature/msp.m4).
+  const std::string flags =
+      cf ? cf->option("PrivacyOptions").value_or("") : "goaway,noetrn,restrictqrun";
+  lines.want_written(
+      kBehindMsp,
+      fmt::format("define(`confPRIVACY_FLAGS', `{}{}nobodyreturn')dnl", flags,
+                  flags.empty() ? "" : ","),
+      "a bounce that sendmail(1) makes carries no text; in front of that line it has no effect",
+      has_flag_behind_msp(lines.mc()), [](const SendmailConfig& submit) {
+        return submit.has_word("PrivacyOptions", "nobodyreturn");
+      });
 }
 
 std::string joined(const std::vector<std::string>& files) {
@@ -160,10 +188,7 @@ std::vector<SendmailLine> plan_sendmail_setup(const SendmailSetupFacts& facts) {
   std::vector<SendmailLine> plan = lines.take();
   if (facts.submit_mc) {
     Lines submit(facts.submit_mc_path, without_dnl(*facts.submit_mc), facts.submit_cf);
-    submit.want("before the line with FEATURE(`msp'", "define(`confDONT_EXPAND_CNAMES', `True')dnl",
-                "sendmail(1) must not put what a forged DNS alias stands for in place of a "
-                "recipient's domain",
-                [](const SendmailConfig& cf) { return cf.is_on("DontExpandCnames"); });
+    want_submission(submit, facts.submit_cf);
     for (SendmailLine& line : submit.take()) plan.push_back(std::move(line));
   }
   if (!facts.has_snippet)

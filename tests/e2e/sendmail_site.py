@@ -1,11 +1,13 @@
 """Sendmail sites for the tests of `forcetls doctor` and `forcetls setup`, and the commands on them."""
 
+import contextlib
 import itertools
 import json
 import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Iterator
 
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
@@ -26,6 +28,18 @@ def start_site(lab: Lab, forcetls: Forcetls, features: str = "", **changes: obje
     address = changes.pop("map_address", forcetls.map_address)
     directory = lab.directory / f"sendmail-site-{next(_numbers)}"
     return Sendmail(directory, CA_STORE, address, our_lines(forcetls) + features, **changes)
+
+
+@contextlib.contextmanager
+def search_list(domain: str) -> Iterator[None]:
+    """While it lasts, the resolver completes names with `domain`, as it does where the host's own name is qualified."""
+    file = Path("/etc/resolv.conf")
+    before = file.read_text("ascii")
+    file.write_text(f"search {domain}\n{before}", encoding="ascii")
+    try:
+        yield
+    finally:
+        file.write_text(before, encoding="ascii")
 
 
 def _command(forcetls: Forcetls, sendmail: Sendmail, name: str, *arguments: str) -> subprocess.CompletedProcess:
@@ -71,7 +85,7 @@ def _write_line(path: Path | None, place: str, line: str) -> None:
         os.chmod(target, 0o644)
         return
     text = path.read_text("ascii")
-    if place == "at the end, behind the MAILER() lines":
+    if place in ("at the end, behind the MAILER() lines", "behind the line with FEATURE(`msp'"):
         text += f"{line}\n"
     else:
         mark = {"before MAILER_DEFINITIONS": "MAILER_DEFINITIONS",

@@ -15,7 +15,7 @@ from lab.lab import Lab
 from lab.message import compose
 from lab.sendmail import Sendmail
 from lab.site_services import FaultyMap
-from sendmail_site import doctor, set_up, start_site, write_lines
+from sendmail_site import doctor, search_list, set_up, start_site, write_lines
 
 REPOSITORY = sendmail_module.REPOSITORY
 HELD = r"TLS is required: this session has verify="
@@ -59,6 +59,19 @@ def _by_an_alias(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Part
     forcetls.add_row(domain, "encrypt")
     message = compose()
     sendmail.send(message, f"u@{domain}")
+    return "CLEAR" if stranger.received(message.token) else sendmail.waiting(f"u@{domain}") or "GONE"
+
+
+def _by_the_search_list(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
+    """DNS does not know the forced domain, and this host's own domain has a wildcard."""
+    stranger, domain = lab.partners.add("clear"), f"completed-{next(_numbers)}.example"
+    del partner
+    lab.dns.add_mx(f"{domain}.ours.example", stranger.server.hostname)
+    lab.dns.fail(domain)
+    forcetls.add_row(domain, "encrypt")
+    message = compose()
+    with search_list("ours.example"):
+        sendmail.send(message, f"u@{domain}")
     return "CLEAR" if stranger.received(message.token) else sendmail.waiting(f"u@{domain}") or "GONE"
 
 
@@ -136,6 +149,8 @@ WAYS = [
     Way("the map has another name", "map-missing", _edit("Ksendmail", "Kforced"), "warning", before="GONE"),
     Way("DNS aliases are followed", "aliases-followed", _edit("DontExpandCnames=True", "DontExpandCnames=False"),
         play=_by_an_alias),
+    Way("names are completed by the search list", "names-completed", _edit(" -DNSRCH -DEFNAMES", ""),
+        play=_by_the_search_list, after=r"host map: lookup \(\S+\): deferred"),
     Way("bounces carry the text", "bounce-bodies", _edit(",nobodyreturn", ""), partner="good",
         replies={"RCPT": "550 5.1.1 no such user"}, play=_bounced, after="headers only"),
     Way("several recipients in an envelope", "queue-group", _edit(", r=1", ""), "warning",
@@ -244,8 +259,44 @@ def test_sendmail_1_follows_aliases_unless_submit_mc_forbids_it(lab: Lab, forcet
         found = {(finding["id"], finding["where"].split(":")[0]) for finding in doctor(forcetls, sendmail)[1]}
         assert (("aliases-followed", "submit.cf") in found) == (led_to != domain)
         assert ("submit-elsewhere", "submit.cf") in found  # the partner that plays this host's own Sendmail
-    sendmail.make_submit("127.0.0.1", features="define(`confDONT_EXPAND_CNAMES', `True')dnl\n")
-    assert not {finding["id"] for finding in doctor(forcetls, sendmail)[1]} & {"aliases-followed", "submit-elsewhere"}
+    sendmail.make_submit("127.0.0.1", features=NO_ALIASES + NO_SEARCH_LIST, behind=NO_TEXT)
+    assert not _named_of_submit_cf(forcetls, sendmail)
+
+
+NO_ALIASES = "define(`confDONT_EXPAND_CNAMES', `True')dnl\n"
+NO_SEARCH_LIST = "define(`confBIND_OPTS', `WorkAroundBrokenAAAA -DNSRCH -DEFNAMES')dnl\n"
+NO_TEXT = "define(`confPRIVACY_FLAGS', `goaway,noetrn,restrictqrun,nobodyreturn')dnl\n"
+
+
+def _named_of_submit_cf(forcetls: Forcetls, sendmail: Sendmail) -> set[str]:
+    return {finding["id"] for finding in doctor(forcetls, sendmail)[1] if finding["where"].startswith("submit.cf")}
+
+
+def test_sendmail_1_completes_names_unless_submit_mc_forbids_it(lab: Lab, forcetls: Forcetls):
+    hub, domain = lab.partners.add("clear"), "completed-at-submission.example"
+    lab.dns.add_mx(f"{domain}.ours.example", hub.server.hostname)
+    forcetls.add_row(domain, "encrypt")
+    sendmail = start_site(lab, forcetls)
+    for features, led_to in [(NO_ALIASES, f"{domain}.ours.example"), (NO_ALIASES + NO_SEARCH_LIST, domain)]:
+        sendmail.make_submit(hub.server.address, features=features)
+        message = compose()
+        with search_list("ours.example"):
+            said = sendmail.submit(message, f"u@{domain}")
+        assert [received.recipients for received in hub.received(message.token)] == [(f"u@{led_to}",)], said
+        assert ("names-completed" in _named_of_submit_cf(forcetls, sendmail)) == (led_to != domain)
+
+
+def test_what_sendmail_1_bounces_carries_no_text_by_a_line_behind_msp_only(lab: Lab, forcetls: Forcetls):
+    sendmail, hub = start_site(lab, forcetls), lab.partners.add("clear", replies={"RCPT": "550 5.7.4 no"})
+    for before, behind in [(NO_TEXT, ""), ("", NO_TEXT)]:
+        sendmail.make_submit(hub.server.address, features=NO_ALIASES + NO_SEARCH_LIST + before, behind=behind)
+        message, queue = compose(), sendmail.etc.parent / "clientqueue"
+        sendmail.submit(message, "u@refusing.example", sender="alice@elsewhere.example")
+        bounces = list(queue.glob("df*"))
+        assert bounces and any(message.token in file.read_bytes() for file in bounces) == bool(before)
+        for file in queue.iterdir():
+            file.unlink()
+        assert ("bounce-bodies" in _named_of_submit_cf(forcetls, sendmail)) == bool(before)
 
 
 def test_rows_that_sendmail_cannot_keep_are_named(lab: Lab, forcetls: Forcetls):
@@ -271,7 +322,7 @@ def test_with_the_lines_that_setup_prints_doctor_finds_nothing_and_rows_hold(lab
                     encoding="ascii")
     sendmail.make()
     assert {finding["id"] for finding in doctor(forcetls, sendmail)[1] if finding["severity"] == "leak"} == {
-        "ruleset-missing", "aliases-followed", "bounce-bodies"}
+        "ruleset-missing", "aliases-followed", "names-completed", "bounce-bodies"}
     wanted = set_up(forcetls, sendmail)
     assert wanted.returncode == 1, wanted.stdout + wanted.stderr
     write_lines(wanted.stdout.replace("/etc/ssl/certs/ca-certificates.crt", str(CA_STORE)))

@@ -68,7 +68,7 @@ define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 define(`confRUN_AS_USER', `{user}')dnl
 define(`MSP_QUEUE_DIR', `{queue}')dnl
 {features}FEATURE(`msp', `[{host}]', `{port}')dnl
-"""
+{behind}"""
 
 
 class SendmailError(AssertionError):
@@ -117,13 +117,14 @@ class Sendmail:
         """Makes sendmail.cf of sendmail.mc again, as make -C /etc/mail does."""
         (self.etc / "sendmail.cf").write_text(edit(self._configuration("sendmail.mc")), encoding="utf-8")
 
-    def make_submit(self, host: str, port: int = 25, features: str = "") -> None:
-        """Makes a submit.cf, by which sendmail(1) hands mail to `host`."""
+    def make_submit(self, host: str, port: int = 25, features: str = "", behind: str = "") -> None:
+        """Makes a submit.cf, by which sendmail(1) hands mail to `host`; the lines stand around FEATURE(`msp')."""
         queue = self.etc.parent / "clientqueue"
         queue.mkdir(mode=0o700, exist_ok=True)
         shutil.chown(queue, SUBMIT_USER, "nogroup")
         (self.etc / "submit.mc").write_text(_SUBMIT.format(
-            cf=self._cf, host=host, port=port, queue=queue, features=features, user=SUBMIT_USER), encoding="ascii")
+            cf=self._cf, host=host, port=port, queue=queue, features=features, behind=behind, user=SUBMIT_USER),
+            encoding="ascii")
         self.make_submit_again()
 
     def make_submit_again(self) -> None:

@@ -30,6 +30,7 @@ C{ForcetlsSession}OK TRUSTED FAIL
 C{ForcetlsValid}OK TRUSTED
 C{ForcetlsVersion}TLSv1.2 TLSv1.3
 O DontExpandCnames=True
+O ResolverOptions=+WorkAroundBrokenAAAA -DNSRCH -DEFNAMES
 O PrivacyOptions=authwarnings,nobodyreturn
 O QueueDirectory=/var/spool/mqueue
 O Timeout.queuewarn=4h
@@ -56,6 +57,12 @@ SLocal_tls_rcpt
   return text;
 }
 
+/// submit.cf with our lines.
+inline std::string healthy_submit_cf() {
+  return "D{MTAHost}[127.0.0.1]\nO DontExpandCnames=True\nO ResolverOptions=-DNSRCH -DEFNAMES\n"
+         "O PrivacyOptions=goaway,noetrn,restrictqrun,nobodyreturn\n";
+}
+
 class SendmailBench {
  public:
   SendmailBench() {
@@ -64,7 +71,7 @@ class SendmailBench {
     facts.our_addresses = {"unix:/run/forcetls/map.sock", "unix:/run/forcetls/milter.sock"};
     facts.policy.path = "/var/lib/forcetls/policy.db";
     policy.mutable_settings().enforcing_transports = {"smtp", "relay", "forcetls", "esmtp"};
-    facts.submit = SendmailConfig::parse("D{MTAHost}[127.0.0.1]\nO DontExpandCnames=True\n");
+    facts.submit = SendmailConfig::parse(healthy_submit_cf());
   }
 
   /// One forced row, which policyd answers for.
@@ -80,6 +87,13 @@ class SendmailBench {
     const auto at = cf.find(old);
     REQUIRE(at != cf.npos);
     cf.replace(at, old.size(), text);
+    return *this;
+  }
+  SendmailBench& replace_in_submit(std::string_view old, std::string_view text) {
+    std::string submit = healthy_submit_cf();
+    const auto at = submit.find(old);
+    REQUIRE(at != submit.npos);
+    facts.submit = SendmailConfig::parse(submit.replace(at, old.size(), text));
     return *this;
   }
   SendmailBench& add(std::string_view lines) {

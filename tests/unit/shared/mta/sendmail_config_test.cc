@@ -28,7 +28,7 @@ Rx	y
 Sfirst
 Rz	w
 )");
-  CHECK(cf.option("PrivacyOptions") == "authwarnings , nobodyreturn");
+  CHECK(cf.option("PrivacyOptions") == "goaway,authwarnings , nobodyreturn");
   CHECK_FALSE(cf.option("DontExpandCnames"));
   CHECK(cf.class_members("Tls") == std::set<std::string>{"VERIFY", "ENCR", "OTHER"});
   CHECK(cf.class_members("w") == std::set<std::string>{"a.example", "b.example"});

@@ -81,6 +81,7 @@ TEST_CASE("sendmail setup: each line that is taken away is asked for again", "[m
       {", F=T,", ",", "INPUT_MAIL_FILTER(`forcetls'"},
       {"S=unix:/run/forcetls", "S=unix:/run/other", "INPUT_MAIL_FILTER(`forcetls'"},
       {"O DontExpandCnames", "# O", "include(`/etc/mail/m4/forcetls.m4')dnl"},
+      {"-DNSRCH", "", "include(`/etc/mail/m4/forcetls.m4')dnl"},
       {"SLocal_tls_rcpt", "SLocal_tls_rcpt\nR$*\t$@ OK", "include(`/etc/mail/m4/forcetls.m4')dnl"},
       {"Ksendmail", "Kother", "include(`/etc/mail/m4/forcetls.m4')dnl"},
   };
@@ -109,13 +110,36 @@ TEST_CASE("sendmail setup: submit.mc, the snippet and other sockets", "[mta][sen
   facts.has_snippet = false;
   facts.map_address = "inet:127.0.0.1:8461";
   const auto lines = plan_sendmail_setup(facts);
-  REQUIRE(lines.size() == 4);
+  REQUIRE(lines.size() == 6);
   CHECK_THAT(lines[0].text, StartsWith("install -m 0644 "));
   CHECK(lines[1].text == "define(`_FORCETLS_SOCKET_', `inet:8461@127.0.0.1')dnl");
   CHECK(lines[3].file == "/etc/mail/submit.mc");
   CHECK(lines[3].text == "define(`confDONT_EXPAND_CNAMES', `True')dnl");
   facts.submit_mc = "define(`confDONT_EXPAND_CNAMES',`True')\nFEATURE(`msp')dnl\n";
-  CHECK(plan_sendmail_setup(facts).size() == 3);
+  CHECK(plan_sendmail_setup(facts).size() == 5);
+}
+
+TEST_CASE("sendmail setup: submit.mc's flags count behind FEATURE(`msp') only", "[mta][sendmail]") {
+  const std::string before =
+      "define(`confDONT_EXPAND_CNAMES', `True')dnl\n"
+      "define(`confBIND_OPTS', `WorkAroundBrokenAAAA -DNSRCH -DEFNAMES')dnl\n";
+  const std::string flags =
+      "define(`confPRIVACY_FLAGS', `goaway,noetrn,restrictqrun,nobodyreturn')dnl";
+  auto facts = facts_of(kOurMc);
+  facts.submit_mc = before + flags + "\nFEATURE(`msp')dnl\n";
+  const auto lines = plan_sendmail_setup(facts);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].place == "behind the line with FEATURE(`msp'");
+  CHECK(lines[0].text == flags);
+  CHECK_FALSE(lines[0].is_written);
+  facts.submit_mc = before + "FEATURE(`msp')dnl\n" + flags + "\n";
+  CHECK(plan_sendmail_setup(facts).empty());
+  facts.submit_cf = SendmailConfig::parse("O PrivacyOptions=goaway\n");
+  CHECK(missing(facts) == std::vector<std::string>{"written: define(`confDONT_EXPAND_CNAMES'",
+                                                   "written: define(`confBIND_OPTS'",
+                                                   "written: define(`confPRIVACY_FLAGS'"});
+  facts.submit_cf = SendmailConfig::parse(healthy_submit_cf());
+  CHECK(plan_sendmail_setup(facts).empty());
 }
 
 TEST_CASE("sendmail setup: a Sendmail that cannot do it is refused", "[mta][sendmail]") {
