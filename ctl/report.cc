@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "shared/mta/postfix_policy.h"
+#include "shared/mta/sendmail_domain.h"
 #include "shared/mta/sendmail_policy.h"
 
 namespace forcetls {
@@ -111,7 +112,7 @@ Result<Report> make_report(const RuleStore& store, const std::string& asked, Tim
     report.map = finding.rule ? "tls" : "default";
     report.postfix = to_postfix_policy(*requirement);
   }
-  if (is_recipient_domain(*key)) append_sendmail_answer(report.sendmail, requirement);
+  if (is_recipient_domain(*key)) report.sendmail = sendmail_answer(store, *key, now);
   report.forced = report.level && is_forced(*report.level);
   return report;
 }

@@ -19,6 +19,8 @@ dnl
 dnl All of it is checked here. TLS_connection is not used: it means something else without
 dnl FEATURE(`access_db'), and again with FEATURE(`check_cert_altnames').
 dnl
+dnl Without -q the daemon would not see a backslash: it is asked for 099ank.example, and mail to
+dnl \099ank.example goes to cank.example, since the resolver takes \099 for c.
 dnl -T<TMPF> must stay on the K line, and -t and -o off it: otherwise mail leaves in clear while the
 dnl daemon is down. In the rules, TAB characters separate the columns.
 dnl
@@ -34,7 +36,7 @@ define(`confBIND_OPTS', ifdef(`confBIND_OPTS', `confBIND_OPTS ')`-DNSRCH -DEFNAM
 ifdef(`_FORCETLS_SOCKET_', `', `define(`_FORCETLS_SOCKET_', `unix:/run/forcetls/map.sock')')dnl
 LOCAL_CONFIG
 # forcetls: the policy daemon, and what a session may look like where TLS is forced
-Ksendmail socket -d5 -T<TMPF> _FORCETLS_SOCKET_
+Ksendmail socket -q -d5 -T<TMPF> _FORCETLS_SOCKET_
 Kforcetls_arith arith
 # {verify} of a TLS session with a certificate; NO would be one without (anonymous)
 C{ForcetlsSession}OK TRUSTED FAIL

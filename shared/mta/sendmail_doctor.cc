@@ -8,6 +8,7 @@
 #include "shared/mta/doctor_case.h"
 #include "shared/mta/parameter_text.h"
 #include "shared/mta/sendmail_case.h"
+#include "shared/mta/sendmail_domain.h"
 #include "shared/mta/sendmail_policy.h"
 #include "shared/mta/sendmail_ruleset.h"
 
@@ -94,9 +95,8 @@ SendmailCase make_sendmail_case(const SendmailConfig& config, const RuleStore& p
     const auto key = NextHopKey::parse(domain);
     if (domain.empty() || !key) return;
     const auto requirement = effective_requirement(policy, *key, now);
-    SendmailRow row{std::string(rule.key), domain, requirement.value_or(Requirement{}), {}};
-    append_sendmail_answer(row.answer, requirement);
-    the.rows.push_back(std::move(row));
+    the.rows.push_back({std::string(rule.key), domain, requirement.value_or(Requirement{}),
+                        sendmail_answer(policy, *key, now)});
   });
   std::sort(the.rows.begin(), the.rows.end(),
             [](const SendmailRow& a, const SendmailRow& b) { return a.key < b.key; });

@@ -52,6 +52,12 @@ void check_map_line(const SendmailCase& the, Findings& found) {
          include_ours(the)});
     return;
   }
+  if (!map->has_switch('q'))
+    found.push_back({"map-quotes", Severity::Leak, Certainty::Certain,
+                     in_cf(the, "K line sendmail"),
+                     "Without -q forcetls is asked without the backslashes of a domain, which the "
+                     "resolver understands: \\099 is c to it, and mail goes past the row.",
+                     include_ours(the)});
   if (const std::string fault = fault_of_switches(*map); !fault.empty())
     found.push_back({"map-switches", Severity::Warning, Certainty::Certain,
                      in_cf(the, "K line sendmail"),

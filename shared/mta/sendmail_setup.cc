@@ -40,7 +40,7 @@ bool has_milter(const SendmailConfig& cf, const std::string& address) {
 
 bool has_map(const SendmailConfig& cf, const std::string& address) {
   const SendmailMap* map = cf.map(kSendmailMap);
-  return map != nullptr && our_spelling_of(map->arguments) == address;
+  return map != nullptr && map->has_switch('q') && our_spelling_of(map->arguments) == address;
 }
 
 /// The include at the right place: behind every MAILER() line.

@@ -20,7 +20,7 @@ from sendmail_site import doctor, search_list, set_up, start_site, write_lines
 REPOSITORY = sendmail_module.REPOSITORY
 HELD = r"TLS is required: this session has verify="
 NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
-LOOKUP_LINE = "Ksendmail socket -d5 -T<TMPF> "
+LOOKUP_LINE = "Ksendmail socket -q -d5 -T<TMPF> "
 _numbers = itertools.count(1)
 OWN_RULE = "LOCAL_TLS_RCPT\nR$*\t$@ OK\n"
 
@@ -49,6 +49,14 @@ def _beside_one_that_bounces(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, p
     sendmail.send(compose(), f"u@beside-{partner.domain}", partner.address())
     sendmail.retry()
     return sendmail.waiting(partner.address()) or "GONE"
+
+
+def _by_an_escape(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
+    """The resolver takes a backslash and three digits for a byte."""
+    del lab, forcetls
+    message, recipient = compose(), f"u@\\{ord(partner.domain[0]):03d}{partner.domain[1:]}"
+    sendmail.send(message, recipient)
+    return "CLEAR" if partner.received(message.token) else sendmail.waiting(recipient) or "GONE"
 
 
 def _by_an_alias(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
@@ -127,7 +135,7 @@ def _edit(old: str, new: str) -> dict:
 
 
 def _line(switches: str) -> dict:
-    return _edit(LOOKUP_LINE, f"Ksendmail socket {switches} ")
+    return _edit(LOOKUP_LINE, f"Ksendmail socket -q {switches} ")
 
 
 def _kept(what: str, switches: str) -> Way:
@@ -147,6 +155,8 @@ WAYS = [
     Way("a class that lets sessions without certificate and version pass", "ruleset-changed",
         _edit("C{ForcetlsVersion}", "C{ForcetlsVersion}TLSv1 "), before=HELD),
     Way("the map has another name", "map-missing", _edit("Ksendmail", "Kforced"), "warning", before="GONE"),
+    Way("the map is asked without backslashes", "map-quotes", _edit("Ksendmail socket -q ", "Ksendmail socket "),
+        play=_by_an_escape, after=NO_ANSWER),
     Way("DNS aliases are followed", "aliases-followed", _edit("DontExpandCnames=True", "DontExpandCnames=False"),
         play=_by_an_alias),
     Way("names are completed by the search list", "names-completed", _edit(" -DNSRCH -DEFNAMES", ""),

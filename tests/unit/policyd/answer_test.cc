@@ -200,6 +200,65 @@ TEST_CASE("map sendmail: what it cannot keep or tell is TEMP, never a positive a
   }
 }
 
+TEST_CASE("map sendmail: a spelling that may lead to a host with a row is TEMP",
+          "[policyd][answer]") {
+  FakeRuleStore store = partners();
+  for (const char* key : {"\\098ank.example",
+                          "b\\ank.example",
+                          "bank%example",
+                          "bank .example",
+                          "ba!nk.example",
+                          "10.0.0.1",
+                          "173735973",
+                          "0xa5b0125",
+                          "bank.0x7f",
+                          "[\\098ank.example]",
+                          "[0xa.1.2.3]",
+                          "[173735973]",
+                          "[10.1]",
+                          "[010.0.0.1]",
+
+                          "[ipv6:::ffff:10.0.0.1]",
+                          "[::ffff:a00:1]",
+                          "[ipv6:10.0.0.1]",
+                          "[ipv6:fe80::1%eth0]",
+                          "[]",
+                          "[a b]"}) {
+    CAPTURE(key);
+    CHECK_THAT(ask(&store, "sendmail", key), StartsWith("TEMP "));
+  }
+  for (const char* key :
+       {"other.example", "xn--bcher-kva.example", "_spf.other.example", "localhost", "3com.example",
+        "0.example", "[10.0.0.1]", "[ipv6:2001:db8::1]", "[other]"})
+    CHECK(ask(&store, "sendmail", key) == "OK NONE");
+}
+
+TEST_CASE("map sendmail: a name in brackets is held to the rows of the name too",
+          "[policyd][answer]") {
+  FakeRuleStore store{
+      {.key = "bank.example", .outbound = Level::Encrypt},
+      {.key = ".law.example", .outbound = Level::Verify},
+      {.key = "[mx.bank.example]", .outbound = Level::May},
+      {.key = ".bank.example", .outbound = Level::Encrypt},
+      {.key = "[mx.law.example]", .outbound = Level::Secure, .match = "mx.law.example"},
+      {.key = "[free.example]", .outbound = Level::May},
+      {.key = "[ipv6:2001:db8::1]", .outbound = Level::Encrypt},
+      {.key = "[2001:db8::2]", .outbound = Level::Encrypt},
+  };
+  CHECK(ask(&store, "sendmail", "[bank.example]") == "OK TEMP+ENCR:128");
+  CHECK(ask(&store, "sendmail", "[mx.bank.example]") == "OK TEMP+ENCR:128");
+  CHECK(ask(&store, "sendmail", "[a.law.example]") == "OK TEMP+VERIFY:128+CN");
+  CHECK_THAT(ask(&store, "sendmail", "[mx.law.example]"), StartsWith("TEMP the rows of the name"));
+  for (const char* same : {"[ipv6:2001:db8::1]", "[IPv6:2001:DB8:0:0::1]", "[2001:db8::1]",
+                           "[ipv6:2001:db8::2]", "[2001:db8::0.0.0.2]"})
+    CHECK(ask(&store, "sendmail", same) == "OK TEMP+ENCR:128");
+  CHECK(ask(&store, "sendmail", "[ipv6:2001:db8::3]") == "OK NONE");
+  store.mutable_settings().default_outbound = DefaultOutbound::Encrypt;
+  CHECK(ask(&store, "sendmail", "[other.example]") == "OK TEMP+ENCR:128");
+  CHECK(ask(&store, "sendmail", "[free.example]") == "OK NONE");
+  CHECK(ask(&store, "sendmail", "[localhost]") == "OK NONE");
+}
+
 TEST_CASE("map sendmail: floors count, and a suspension to encrypt lifts what cannot be kept",
           "[policyd][answer]") {
   FakeRuleStore store{{.key = "bank.example", .outbound = Level::Secure, .tafile = "/ca.pem"}};

@@ -23,7 +23,7 @@ DZ8.17.1.9/Debian-2+deb12u2
 Karith arith
 Kmacro macro
 Kaccess hash -T<TMPF> -o /etc/mail/access
-Ksendmail socket -d5 -T<TMPF> unix:/run/forcetls/map.sock
+Ksendmail socket -q -d5 -T<TMPF> unix:/run/forcetls/map.sock
 Kforcetls_arith arith
 # {verify} of a TLS session
 C{ForcetlsSession}OK TRUSTED FAIL

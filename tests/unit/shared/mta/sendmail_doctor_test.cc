@@ -61,6 +61,9 @@ TEST_CASE("sendmail doctor: the map and its line", "[doctor][sendmail]") {
       {"without -T", switches("-d5 unix:/run/f"), wrong},
       {"with another -T", switches("-d5 -T<X> unix:/run/f"), wrong},
       {"without -d", switches("-T<TMPF> unix:/run/f"), wrong},
+      {"without -q",
+       [](SendmailBench& b) { b.replace("-q -d5", "-d5"); },
+       {"leak certain map-quotes @ sendmail.cf: K line sendmail"}},
       {"with more patience", switches("-d20 -T<TMPF> unix:/run/f"), {}},
       {"nobody listens",
        [](SendmailBench& b) {
