@@ -59,7 +59,8 @@ void check_certificates(const SendmailCase& the, Findings& found);      // sendm
 void check_next_hops(const SendmailCase& the, Findings& found);         // sendmail_doctor_rows.cc
 void check_aliases(const SendmailCase& the, Findings& found);  // sendmail_doctor_delivery.cc
 void check_search_list(const SendmailCase& the,
-                       Findings& found);  // sendmail_doctor_delivery.cc
+                       Findings& found);                      // sendmail_doctor_delivery.cc
+void check_routes(const SendmailCase& the, Findings& found);  // sendmail_doctor_delivery.cc
 void check_submission_host(const SendmailCase& the,
                            Findings& found);                        // sendmail_doctor_delivery.cc
 void check_mailers(const SendmailCase& the, Findings& found);       // sendmail_doctor_delivery.cc

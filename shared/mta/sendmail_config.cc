@@ -4,6 +4,7 @@
 
 #include "shared/core/ascii.h"
 #include "shared/mta/parameter_text.h"
+#include "shared/mta/sendmail_option_names.h"
 
 namespace forcetls {
 namespace {
@@ -94,6 +95,17 @@ bool adds_up(std::string_view option) {
   return option == "privacyoptions" || option == "resolveroptions";
 }
 
+std::vector<std::string> milters_in(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const auto end = std::min(list.find_first_of(",;"), list.size());
+    const std::string_view name = without_blanks(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    if (!name.empty()) names.emplace_back(name);
+  }
+  return names;
+}
+
 template <class Values>
 auto found_in(const Values& values, std::string_view name) -> decltype(&values.begin()->second) {
   const auto at = values.find(name);
@@ -154,11 +166,24 @@ void SendmailConfig::take_line(const std::string& line) {
 }
 
 void SendmailConfig::take_option(std::string_view text) {
-  // "O Name=value"; the old form "Ox..." sets nothing that we look at.
-  if (!text.starts_with(' ')) return;
+  // "O Name=value", or as in old files "Ovalue" behind one letter.
+  if (!text.starts_with(' '))
+    return set_option(sendmail_option_of_letter(text),
+                      text.substr(std::min<std::size_t>(1, text.size())));
   const auto equals = std::min(text.find('='), text.size());
-  const std::string name = lower_case(without_blanks(text.substr(0, equals)));
-  const std::string value(without_blanks(text.substr(std::min(equals + 1, text.size()))));
+  set_option(sendmail_option_meant_by(lower_case(without_blanks(text.substr(0, equals)))),
+             text.substr(std::min(equals + 1, text.size())));
+}
+
+void SendmailConfig::set_option(std::string_view option_name, std::string_view text) {
+  const std::string name(option_name);
+  if (name.empty()) return;
+  const std::string value(without_blanks(text));
+  if (name == "daemonportoptions") {
+    const SendmailEquates daemon = equates_in("," + value);
+    if (daemon.fields.contains('I'))
+      daemon_milters_.push_back({daemon.field('N'), milters_in(daemon.field('I'))});
+  }
   std::string& kept = options_[name];
   if (adds_up(name) && !kept.empty())
     kept += (name == "privacyoptions" ? "," : " ") + value;
@@ -249,16 +274,15 @@ std::string SendmailConfig::macro(std::string_view name) const {
 }
 
 std::vector<std::string> SendmailConfig::input_milters() const {
-  std::vector<std::string> names;
-  const std::string listed = option("InputMailFilters").value_or("");
-  std::string_view rest = listed;
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find_first_of(",;"), rest.size());
-    const std::string_view name = without_blanks(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (!name.empty()) names.emplace_back(name);
-  }
-  return names;
+  return milters_in(option("InputMailFilters").value_or(""));
+}
+
+std::vector<std::string> SendmailConfig::all_input_milters() const {
+  std::vector<std::string> all = input_milters();
+  for (const DaemonMilters& daemon : daemon_milters_)
+    for (const std::string& name : daemon.milters)
+      if (std::find(all.begin(), all.end(), name) == all.end()) all.push_back(name);
+  return all;
 }
 
 std::string our_spelling_of(std::string_view address) {

@@ -36,6 +36,12 @@ struct SendmailEquates {
   std::string field(char letter) const;
 };
 
+/// The milters of one daemon: its name, and theirs.
+struct DaemonMilters {
+  std::string daemon;
+  std::vector<std::string> milters;
+};
+
 class SendmailConfig {
  public:
   /// Takes any text; what it does not know is left out.
@@ -59,8 +65,12 @@ class SendmailConfig {
   std::set<std::string> class_members(std::string_view name) const;
   /// The value of a macro: "S" is the smart host.
   std::string macro(std::string_view name) const;
-  /// The milters that are in use, in their order (O InputMailFilters).
+  /// The milters that a daemon without a list of its own uses, in their order (O InputMailFilters).
   std::vector<std::string> input_milters() const;
+  /// Those of each daemon that has a list of its own (O DaemonPortOptions, InputMailFilters or I).
+  const std::vector<DaemonMilters>& daemon_milters() const { return daemon_milters_; }
+  /// All of these once.
+  std::vector<std::string> all_input_milters() const;
 
   const std::vector<SendmailEquates>& mailers() const { return mailers_; }
   const std::vector<SendmailEquates>& queue_groups() const { return queue_groups_; }
@@ -68,6 +78,7 @@ class SendmailConfig {
  private:
   void take_line(const std::string& line);
   void take_option(std::string_view text);
+  void set_option(std::string_view name, std::string_view value);
   void take_class(std::string_view text);
   void take_macro(std::string_view text);
   void take_map(std::string_view text);
@@ -79,6 +90,7 @@ class SendmailConfig {
   std::map<std::string, std::vector<SendmailRule>, std::less<>> rulesets_;
   std::map<std::string, std::set<std::string>, std::less<>> classes_;
   std::vector<SendmailEquates> mailers_, queue_groups_;
+  std::vector<DaemonMilters> daemon_milters_;
   std::string current_ruleset_;
 };
 

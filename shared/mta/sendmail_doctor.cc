@@ -23,6 +23,7 @@ constexpr SendmailCheck kChecks[] = {check_build,
                                      check_stale_daemon,
                                      check_aliases,
                                      check_search_list,
+                                     check_routes,
                                      check_submission_host,
                                      check_mailers,
                                      check_queue_groups,
@@ -72,7 +73,7 @@ SendmailQuestions sendmail_questions(const SendmailConfig& config, const RuleSto
     asked.map_address = our_spelling_of(map->arguments);
     ask_socket(asked, map->arguments);
   }
-  for (const std::string& name : config.input_milters())
+  for (const std::string& name : config.all_input_milters())
     if (const SendmailEquates* milter = config.milter(name)) ask_socket(asked, milter->field('S'));
   for (const char* name : {"CACertFile", "CACertPath"})
     if (const auto file = config.option(name); file && !file->empty()) asked.files.insert(*file);

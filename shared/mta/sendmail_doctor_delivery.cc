@@ -65,6 +65,17 @@ void check_search_list(const SendmailCase& the, Findings& found) {
                                                   the.facts.files.submit_mc(), kNoSearchList))});
 }
 
+void check_routes(const SendmailCase& the, Findings& found) {
+  if (!the.config.is_on("DontPruneRoutes")) return;
+  found.push_back(
+      {"routes-kept", Severity::Leak, Certainty::Possible, in_cf(the, "O DontPruneRoutes"),
+       "Mail to <@relay.example:user@bank.example> goes to relay.example, and that "
+       "domain's row counts, not the one of bank.example. Harmless while Sendmail takes "
+       "no such addresses (_USE_DEPRECATED_ROUTE_ADDR_ is not defined).",
+       and_restart(the,
+                   fmt::format("take confDONT_PRUNE_ROUTES out of {}", the.facts.files.mc()))});
+}
+
 void check_submission_host(const SendmailCase& the, Findings& found) {
   if (!the.facts.submit) return;
   std::string host = the.facts.submit->macro("MTAHost");

@@ -45,6 +45,15 @@ void check_map_line(const SendmailCase& the, Findings& found) {
   if (map == nullptr || map->type != "socket") {
     // Without the ruleset nobody asks it, and that is said elsewhere.
     if (ruleset_state(the.config) == RulesetState::Missing) return;
+    if (map != nullptr) {
+      found.push_back({"map-type", Severity::Leak, Certainty::Certain,
+                       in_cf(the, "K line sendmail"),
+                       fmt::format("The rules ask a map of type {}, not forcetls-policyd: what it "
+                                   "answers is no row's.",
+                                   map->type),
+                       include_ours(the)});
+      return;
+    }
     found.push_back(
         {"map-missing", Severity::Warning, Certainty::Certain, in_cf(the, "K lines"),
          "The rules ask a socket map with the name sendmail, and there is none: mail to "

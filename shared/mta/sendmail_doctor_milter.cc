@@ -12,9 +12,9 @@ namespace {
 constexpr std::string_view kMilterLine =
     "INPUT_MAIL_FILTER(`forcetls', `S=unix:/run/forcetls/milter.sock, F=T, T=S:4m;R:4m;E:10m')dnl";
 
-/// The milter line that is ours among those in use, or nullptr.
-const SendmailEquates* our_milter(const SendmailCase& the) {
-  for (const std::string& name : the.config.input_milters()) {
+/// The milter line that is ours among those named, or nullptr.
+const SendmailEquates* our_milter(const SendmailCase& the, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
     const SendmailEquates* milter = the.config.milter(name);
     if (milter == nullptr) continue;
     const std::string address = our_spelling_of(milter->field('S'));
@@ -33,7 +33,7 @@ std::string words_of(const std::vector<std::string>& words) {
 }  // namespace
 
 void check_sendmail_milters(const SendmailCase& the, Findings& found) {
-  for (const std::string& name : the.config.input_milters()) {
+  for (const std::string& name : the.config.all_input_milters()) {
     const SendmailEquates* milter = the.config.milter(name);
     if (milter == nullptr || is_loopback_address(our_spelling_of(milter->field('S')))) continue;
     found.push_back({"milter-elsewhere", Severity::Leak, Certainty::Certain, in_cf(the, "X" + name),
@@ -44,7 +44,17 @@ void check_sendmail_milters(const SendmailCase& the, Findings& found) {
                                                   "host",
                                                   the.facts.files.mc()))});
   }
-  const SendmailEquates* ours = our_milter(the);
+  for (const DaemonMilters& daemon : the.config.daemon_milters())
+    if (our_milter(the, daemon.milters) == nullptr)
+      found.push_back(
+          {"milter-missing", Severity::Warning, Certainty::Certain,
+           in_cf(the, fmt::format("O DaemonPortOptions {}", daemon.daemon)),
+           "This daemon has a list of milters of its own, and forcetls-milter is not in it: what "
+           "the inbound rules refuse comes in there.",
+           and_restart(the, fmt::format("name forcetls in InputMailFilters of that DAEMON_OPTIONS "
+                                        "in {}, or take the list out",
+                                        the.facts.files.mc()))});
+  const SendmailEquates* ours = our_milter(the, the.config.input_milters());
   if (ours == nullptr) {
     found.push_back({"milter-missing", Severity::Warning, Certainty::Certain,
                      in_cf(the, "O InputMailFilters"),

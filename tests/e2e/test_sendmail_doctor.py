@@ -159,6 +159,8 @@ WAYS = [
         play=_by_an_escape, after=NO_ANSWER),
     Way("DNS aliases are followed", "aliases-followed", _edit("DontExpandCnames=True", "DontExpandCnames=False"),
         play=_by_an_alias),
+    Way("DNS aliases are followed by an abbreviated option", "aliases-followed",
+        {"edit": lambda text: f"{text}\nO dontexpand=False\n"}, play=_by_an_alias),
     Way("names are completed by the search list", "names-completed", _edit(" -DNSRCH -DEFNAMES", ""),
         play=_by_the_search_list, after=r"host map: lookup \(\S+\): deferred"),
     Way("bounces carry the text", "bounce-bodies", _edit(",nobodyreturn", ""), partner="good",

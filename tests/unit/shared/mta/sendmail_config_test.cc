@@ -57,13 +57,23 @@ TEST_CASE("sendmail.cf: what is true", "[mta][sendmail]") {
     const char* line;
     bool want;
   };
-  const Row rows[] = {{"O A=True", true},   {"O A=true", true}, {"O A", true},
-                      {"O A=1", true},      {"O A=yes", true},  {"O A=False", false},
-                      {"O A=no", false},    {"O A=0", false},   {"O B=True", false},
-                      {"#O A=True", false}, {"", false}};
+  const Row rows[] = {{"O MeToo=True", true},
+                      {"O MeToo=true", true},
+                      {"O MeToo", true},
+                      {"O MeToo=1", true},
+                      {"O MeToo=yes", true},
+                      {"O MeToo=False", false},
+                      {"O MeToo=no", false},
+                      {"O MeToo=0", false},
+                      {"O Verbose=True", false},
+                      {"#O MeToo=True", false},
+                      {"", false},
+                      {"O me=True", true},
+                      {"O m=True", false},
+                      {"O metoos=True", false}};
   for (const Row& row : rows) {
     CAPTURE(row.line);
-    CHECK(SendmailConfig::parse(row.line).is_on("a") == row.want);
+    CHECK(SendmailConfig::parse(row.line).is_on("metoo") == row.want);
   }
 }
 

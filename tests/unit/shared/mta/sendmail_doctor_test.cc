@@ -55,7 +55,13 @@ TEST_CASE("sendmail doctor: the map and its line", "[doctor][sendmail]") {
        {"warning certain map-missing @ sendmail.cf: K lines"}},
       {"a map of another type",
        [](SendmailBench& b) { b.replace("Ksendmail socket", "Ksendmail hash"); },
-       {"warning certain map-missing @ sendmail.cf: K lines"}},
+       {"leak certain map-type @ sendmail.cf: K line sendmail"}},
+      {"maps behind each other",
+       [](SendmailBench& b) {
+         b.replace("Ksendmail socket", "Kforced socket");
+         b.add("Kevil text -k 0 -v 1 /tmp/evil\nKsendmail sequence evil forced");
+       },
+       {"leak certain map-type @ sendmail.cf: K line sendmail"}},
       {"optional", switches("-d5 -T<TMPF> -o unix:/run/f"), wrong},
       {"faults are not found", switches("-d5 -T<TMPF> -t unix:/run/f"), wrong},
       {"without -T", switches("-d5 unix:/run/f"), wrong},
@@ -144,6 +150,16 @@ TEST_CASE("sendmail doctor: how mail leaves", "[doctor][sendmail]") {
       {"aliases are followed",
        [](SendmailBench& b) { b.replace("O DontExpandCnames=True\n", ""); },
        {"leak certain aliases-followed @ sendmail.cf: O DontExpandCnames"}},
+      {"aliases are followed by an abbreviation",
+       [](SendmailBench& b) { b.add("O dontexpand=False"); },
+       {"leak certain aliases-followed @ sendmail.cf: O DontExpandCnames"}},
+      {"an abbreviation that means nothing", [](SendmailBench& b) { b.add("O Dont=False"); }, {}},
+      {"names are completed by an old line",
+       [](SendmailBench& b) { b.add("OIdnsrch"); },
+       {"leak certain names-completed @ sendmail.cf: O ResolverOptions"}},
+      {"routes are kept",
+       [](SendmailBench& b) { b.add("O DontPruneRoutes=True"); },
+       {"leak possible routes-kept @ sendmail.cf: O DontPruneRoutes"}},
       {"aliases are followed by the last word",
        [](SendmailBench& b) { b.add("O DontExpandCnames=False"); },
        {"leak certain aliases-followed @ sendmail.cf: O DontExpandCnames"}},
@@ -333,6 +349,16 @@ TEST_CASE("sendmail doctor: the milter", "[doctor][sendmail]") {
          b.add("Xspam, S=inet:783@filter.example, F=T");
        },
        {"leak certain milter-elsewhere @ sendmail.cf: Xspam"}},
+      {"a filter on another host, of one daemon",
+       [](SendmailBench& b) {
+         b.add("O DaemonPortOptions=Name=MTA");
+         b.add("O DaemonPortOptions=Name=MSA, Port=587, InputMailFilters=forcetls;spam, M=E");
+         b.add("Xspam, S=inet:783@filter.example, F=T");
+       },
+       {"leak certain milter-elsewhere @ sendmail.cf: Xspam"}},
+      {"a daemon without filters",
+       [](SendmailBench& b) { b.add("O DaemonPortOptions=Name=MSA, Port=587, I="); },
+       {"warning certain milter-missing @ sendmail.cf: O DaemonPortOptions MSA"}},
       {"a filter on this host",
        [](SendmailBench& b) {
          b.replace("Filters=forcetls", "Filters=forcetls,spam");
