@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -22,6 +24,9 @@ namespace {
 constexpr time_t kDeadlineSeconds = 5;
 /// As Postfix takes it (postfix: socketmap_table(5)).
 constexpr std::size_t kMostReplyBytes = 100000;
+/// More digits than any length that we take.
+constexpr std::size_t kMostLengthBytes = 10;
+using Deadline = std::chrono::steady_clock::time_point;
 
 tl::unexpected<Error> system_failure() {
   const bool late = errno == EAGAIN || errno == EINPROGRESS;
@@ -72,8 +77,36 @@ Result<void> send_all(int connection, std::string_view bytes) {
   return {};
 }
 
+/// True if something can be read before the deadline; else false, and errno.
+bool wait_for_bytes(int connection, Deadline deadline) {
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd ready{connection, POLLIN, 0};
+    const int count = ::poll(&ready, 1, static_cast<int>(std::max<long>(0, left.count())));
+    if (count > 0) return true;
+    if (count < 0 && errno == EINTR) continue;
+    if (count == 0) errno = EAGAIN;
+    return false;
+  }
+}
+
+/// Appends what has come. An error when nothing more will, or the deadline is over.
+Result<void> read_more(int connection, Deadline deadline, std::string& buffer) {
+  std::array<char, 4096> chunk{};
+  ssize_t count = -1;
+  do {
+    if (!wait_for_bytes(connection, deadline)) return system_failure();
+    count = ::recv(connection, chunk.data(), chunk.size(), 0);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return system_failure();
+  if (count == 0) return fail(ErrorCode::Unavailable, "it closed the connection");
+  buffer.append(chunk.data(), static_cast<std::size_t>(count));
+  return {};
+}
+
 /// One netstring, "2:OK,". Nothing may follow it: there is one question at a time.
-Result<std::string> read_reply(int connection) {
+Result<std::string> read_reply(int connection, Deadline deadline) {
   std::string buffer;
   while (true) {
     if (const auto colon = buffer.find(':'); colon != buffer.npos) {
@@ -84,13 +117,10 @@ Result<std::string> read_reply(int connection) {
       if (buffer.size() == colon + 2 + size && buffer.back() == ',')
         return buffer.substr(colon + 1, size);
       if (buffer.size() >= colon + 2 + size) break;
+    } else if (buffer.size() >= kMostLengthBytes) {
+      break;
     }
-    std::array<char, 4096> chunk{};
-    const ssize_t count = ::recv(connection, chunk.data(), chunk.size(), 0);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_failure();
-    if (count == 0) return fail(ErrorCode::Unavailable, "it closed the connection");
-    buffer.append(chunk.data(), static_cast<std::size_t>(count));
+    if (const auto more = read_more(connection, deadline, buffer); !more) return fail(more.error());
   }
   return fail(ErrorCode::Unavailable, "what answers is no socketmap");
 }
@@ -99,7 +129,8 @@ Result<std::string> read_reply(int connection) {
 
 Result<std::map<std::string, std::string>> look_up(const std::string& address,
                                                    const std::string& map,
-                                                   const std::vector<std::string>& keys) {
+                                                   const std::vector<std::string>& keys,
+                                                   std::chrono::milliseconds patience) {
   const auto where = ListenAddress::parse(address);
   if (!where) return fail(where.error());
   const UniqueFd connection = connect_to(*where);
@@ -109,7 +140,7 @@ Result<std::map<std::string, std::string>> look_up(const std::string& address,
     const std::string request = fmt::format("{} {}", map, key);
     const auto sent = send_all(connection.get(), fmt::format("{}:{},", request.size(), request));
     if (!sent) return fail(sent.error());
-    auto reply = read_reply(connection.get());
+    auto reply = read_reply(connection.get(), std::chrono::steady_clock::now() + patience);
     if (!reply) return fail(std::move(reply).error());
     answers.insert_or_assign(key, *std::move(reply));
   }
