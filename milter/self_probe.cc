@@ -11,30 +11,36 @@
 #include <string_view>
 
 #include "shared/base/cannot_start.h"
+#include "shared/base/milter_hello.h"
 #include "shared/base/unique_fd.h"
 
 namespace forcetls {
 namespace {
 
-using namespace std::string_view_literals;
+using Clock = std::chrono::steady_clock;
 
-/// Length, command, version 6, all actions, all steps; and the command that ends the connection.
-constexpr std::string_view kOptionsOffered = "\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff"sv;
-constexpr std::string_view kQuit = "\0\0\0\x01Q"sv;
-constexpr std::size_t kAnswerSize = 17;  ///< as the offer: mfdef.h's MILTER_OPTLEN and the header
-constexpr std::size_t kCommandAt = 4;
+/// Lets each call on the connection wait until then; false: it is then already.
+bool wait_until(int connection, Clock::time_point end) {
+  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(end - Clock::now());
+  if (left.count() <= 0) return false;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  const timeval deadline{seconds.count(), (left - seconds).count()};
+  return ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline) == 0 &&
+         ::setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline) == 0;
+}
 
-/// Whether all of an answer came, and it is one to the offer.
-bool read_answer(int connection) {
-  std::string answer(kAnswerSize, '\0');
+/// Whether all of an answer came in time, and it is one to the offer.
+bool read_answer(int connection, Clock::time_point end) {
+  std::string answer(kMilterAnswerSize, '\0');
   std::size_t have = 0;
   while (have < answer.size()) {
+    if (!wait_until(connection, end)) return false;
     const ssize_t count = ::recv(connection, answer.data() + have, answer.size() - have, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return false;
     have += static_cast<std::size_t>(count);
   }
-  return answer[kCommandAt] == 'O';
+  return is_milter_answer(answer);
 }
 
 bool send_all(int connection, std::string_view bytes) {
@@ -77,16 +83,16 @@ SelfProbe SelfProbe::of_listener(int descriptor) {
   return probe;
 }
 
-bool SelfProbe::answers(std::chrono::seconds patience) const {
+bool SelfProbe::answers(std::chrono::microseconds patience) const {
+  const auto end = Clock::now() + patience;
   const UniqueFd connection(::socket(address_.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!connection) return false;
-  const timeval deadline{patience.count(), 0};
-  ::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
-  ::setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
+  if (!connection || !wait_until(connection.get(), end)) return false;
   const auto* address = reinterpret_cast<const sockaddr*>(&address_);
   if (::connect(connection.get(), address, size_) != 0) return false;
-  if (!send_all(connection.get(), kOptionsOffered) || !read_answer(connection.get())) return false;
-  return send_all(connection.get(), kQuit);
+  if (!wait_until(connection.get(), end) || !send_all(connection.get(), kMilterOffer) ||
+      !read_answer(connection.get(), end))
+    return false;
+  return send_all(connection.get(), kMilterQuit);
 }
 
 }  // namespace forcetls

@@ -16,9 +16,9 @@ class SelfProbe {
   /// The address of a listening socket. Throws CannotStart, EX_OSERR, if it has none.
   static SelfProbe of_listener(int descriptor);
 
-  /// Connects and offers options as an MTA does first (SMFIC_OPTNEG of libmilter/mfdef.h). True if
-  /// a milter answers; waits `patience` at most for each of connecting, sending and the answer.
-  bool answers(std::chrono::seconds patience) const;
+  /// Connects and offers options as an MTA does first. True if a milter answers; connecting,
+  /// sending and the answer together take `patience` at most.
+  bool answers(std::chrono::microseconds patience) const;
 
  private:
   sockaddr_storage address_{};

@@ -11,8 +11,9 @@
 
 namespace forcetls {
 
-/// While it lives, gives a sign of life twice in each watchdog interval, from a thread of its own,
-/// as long as the milter answers on its socket; none if systemd wants none.
+/// While it lives, gives a sign of life four times in each watchdog interval, from a thread of its
+/// own, as long as the milter answers on its socket; none if systemd wants none. Two probes in a
+/// row may miss their answer (a machine may be busy) before systemd misses a sign.
 class Watchdog {
  public:
   Watchdog(const SelfProbe& probe, const Log& log);

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,33 @@ def test_a_milter_that_nobody_can_reach_gives_no_sign_of_life(place: Place):
             while True:
                 heard.append(manager.recv(1000))
         assert len(heard) <= 1, "a sign of life that was given while the socket was removed"
+        daemon.stop()
+
+
+@pytest.mark.parametrize("misses", [1, 2])
+def test_a_milter_that_misses_one_probe_or_two_is_not_restarted(place: Place, misses: int):
+    interval_us = 20 * WATCHDOG_US
+    address = place.address("missed.sock")
+    there, away = Path(address.removeprefix("unix:")), place.sockets / "missed.away"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = place.directory / f"missed.notify.{misses}"
+        manager.bind(str(path))
+        path.chmod(0o666)
+        manager.settimeout(START_DEADLINE_S)
+        daemon = place.daemon("forcetls-milter", "--listen", address, environment={
+            "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": str(interval_us)})
+        daemon.start()
+        while manager.recv(1000) != b"WATCHDOG=1":
+            pass
+        last_sign = time.monotonic()
+        missed_before = daemon.output().count("no answer on our own socket")
+        there.rename(away)
+        wait_for(lambda: daemon.output().count("no answer on our own socket") == missed_before + misses,
+                 START_DEADLINE_S, "the milter to miss its socket", daemon.output)
+        away.rename(there)
+        assert manager.recv(1000) == b"WATCHDOG=1"
+        # What systemd goes by; there is a quarter of the interval to spare.
+        assert time.monotonic() - last_sign < interval_us / 1e6, "systemd would have restarted it"
         daemon.stop()
 
 
