@@ -1,5 +1,6 @@
 // The admission half of the plan: policy service and milter, where mail comes in.
 #include <algorithm>
+#include <array>
 
 #include "shared/core/ascii.h"
 #include "shared/core/requirement.h"
@@ -57,8 +58,17 @@ bool has_our_milter(const std::vector<std::string>& milters) {
                      [](const std::string& milter) { return names(milter, kMilterSocket); });
 }
 
+/// The parameters of milters, in the order in which they must be changed: one that names the other
+/// in its value has ours already once that has it.
+std::array<std::string_view, 2> milter_lists(const SetupDraft& draft) {
+  constexpr std::string_view kSmtpd = "smtpd_milters", kOthers = "non_smtpd_milters";
+  for (const Place place : draft.places({kSmtpd}))
+    if (draft.text(place, kSmtpd).find(kOthers) != std::string::npos) return {kOthers, kSmtpd};
+  return {kSmtpd, kOthers};
+}
+
 void ask_milter(SetupDraft& draft) {
-  for (const char* name : {"smtpd_milters", "non_smtpd_milters"})
+  for (const std::string_view name : milter_lists(draft))
     for (const Place place : draft.places({name})) {
       const auto milters = draft.list(place, name);
       if (has_our_milter(milters)) continue;
@@ -86,24 +96,54 @@ bool has_certificate(const SetupDraft& draft, Place place) {
   return false;
 }
 
-void let_clients_use_tls(SetupDraft& draft) {
-  constexpr std::string_view kLevel = "smtpd_tls_security_level";
-  if (!draft.value(nullptr, kLevel).empty()) return;
-  // Read before main.cf gets a level: an explicit one makes the old parameters void.
-  std::vector<Place> enforcing;
-  for (const Place place : draft.places({"smtpd_enforce_tls"}))
-    if (draft.value(place, kLevel).empty() && is_yes(draft.value(place, "smtpd_enforce_tls")))
-      enforcing.push_back(place);
-  if (!has_certificate(draft, nullptr) && enforcing.empty()) {
-    draft.advise(
-        "this host has no certificate (smtpd_tls_cert_file), so clients cannot hand mail in over "
-        "TLS, and rows with inbound = encrypt refuse all that comes from other hosts");
-    return;
+constexpr std::string_view kLevel = "smtpd_tls_security_level";
+
+/// The level that older parameters give where smtpd_tls_security_level is empty (postfix: smtpd.c);
+/// empty: none.
+std::string level_of_old_parameters(const SetupDraft& draft, Place place) {
+  if (is_yes(draft.value(place, "smtpd_enforce_tls"))) return "encrypt";
+  return is_yes(draft.value(place, "smtpd_use_tls")) ? "may" : "";
+}
+
+/// What the listeners with older parameters of their own ask for by them: a level in main.cf would
+/// make them void.
+std::vector<std::pair<Place, std::string>> levels_to_keep(const SetupDraft& draft) {
+  std::vector<std::pair<Place, std::string>> kept;
+  for (const Place place : draft.places({"smtpd_enforce_tls", "smtpd_use_tls"})) {
+    if (place == nullptr || !draft.value(place, kLevel).empty()) continue;
+    std::string level = level_of_old_parameters(draft, place);
+    if (level.empty() && !place->options.contains(kLevel)) level = "none";
+    if (!level.empty()) kept.emplace_back(place, std::move(level));
   }
-  if (std::find(enforcing.begin(), enforcing.end(), nullptr) == enforcing.end())
-    draft.change(nullptr, kLevel, "may", "clients may use TLS when they hand mail in");
-  for (const Place place : enforcing)
-    draft.change(place, kLevel, "encrypt", "what smtpd_enforce_tls asks for");
+  return kept;
+}
+
+bool has_reason_for_tls(const SetupDraft& draft,
+                        const std::vector<std::pair<Place, std::string>>& kept) {
+  return has_certificate(draft, nullptr) || level_of_old_parameters(draft, nullptr) == "encrypt" ||
+         std::any_of(kept.begin(), kept.end(),
+                     [](const auto& one) { return one.second == "encrypt"; });
+}
+
+void let_clients_use_tls(SetupDraft& draft) {
+  if (!draft.value(nullptr, kLevel).empty()) return;
+  const auto kept = levels_to_keep(draft);
+  const std::string consequence =
+      ", so clients cannot hand mail in over TLS, and rows with inbound = encrypt refuse all that "
+      "comes from other hosts";
+  if (!has_reason_for_tls(draft, kept))
+    return draft.advise("this host has no certificate (smtpd_tls_cert_file)" + consequence);
+  const bool enforces = level_of_old_parameters(draft, nullptr) == "encrypt";
+  if (!enforces && draft.config().is_set("smtpd_use_tls") &&
+      !is_yes(draft.value(nullptr, "smtpd_use_tls")))
+    return draft.advise("main.cf: smtpd_use_tls is no" + consequence);
+  draft.change(
+      nullptr, kLevel, enforces ? "encrypt" : "may",
+      enforces ? "what smtpd_enforce_tls asks for" : "clients may use TLS when they hand mail in");
+  for (const auto& [place, level] : kept)
+    if (level != draft.value(place, kLevel))
+      draft.change(place, kLevel, level,
+                   "what this service's smtpd_enforce_tls or smtpd_use_tls asks for");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import smtplib
 import subprocess
 from pathlib import Path
 
@@ -92,6 +93,21 @@ def test_applied_a_row_holds_and_undone_every_byte_is_back(site: Site, name: str
     assert {**site.settings(), **{name: settings[name] for name in SHARED}} == settings
     assert not (site.etc / BACKUP).exists()
     assert "nothing to undo" in site.forcetls.setup("--undo").stdout
+
+
+def test_a_listener_without_tls_by_the_old_parameter_stays_one(site: Site):
+    site.lab.postfix.set(smtpd_tls_security_level="", smtpd_use_tls="yes")
+    site.append("", "10027 inet n - y - - smtpd -o smtpd_use_tls=no\n")
+
+    def offers_tls(port: int) -> bool:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.ehlo()
+            return client.has_extn("starttls")
+
+    before = offers_tls(25), offers_tls(10027)
+    applied = site.forcetls.setup("--apply")
+    assert applied.returncode == 0, applied.stderr
+    assert (offers_tls(25), offers_tls(10027)) == before == (True, False)
 
 
 def test_main_cf_as_a_symbolic_link_stays_one(site: Site):

@@ -115,6 +115,9 @@ TEST_CASE("plan_setup: what the site has stays, in its order, with ours around i
       {"non_smtpd_milters = $smtpd_milters has ours already then",
        debian12().main("smtpd_milters", "inet:h:1").main("non_smtpd_milters", "$smtpd_milters"),
        {"main.cf: smtpd_milters = " + kOurMilter + ", inet:h:1"}},
+      {"smtpd_milters = $non_smtpd_milters has ours already then",
+       debian12().main("non_smtpd_milters", "inet:h:1").main("smtpd_milters", "$non_smtpd_milters"),
+       {"main.cf: non_smtpd_milters = " + kOurMilter + ", inet:h:1"}},
       {"restrictions and policy services",
        debian12().main("smtpd_recipient_restrictions",
                        "permit_mynetworks, check_policy_service { unix:private/grey, timeout=5s }, "
@@ -203,6 +206,9 @@ TEST_CASE("plan_setup: what would defeat a row is set", "[mta][setup]") {
       {"clients without TLS, though there is a certificate",
        debian12().unset("smtpd_tls_security_level"),
        {"main.cf: smtpd_tls_security_level = may"}},
+      {"smtpd_use_tls = no counts, without a level",
+       debian12().unset("smtpd_tls_security_level").main("smtpd_use_tls", "no"),
+       {}},
       {"smtpd_enforce_tls",
        debian12().unset("smtpd_tls_security_level").main("smtpd_enforce_tls", "yes"),
        {"main.cf: smtpd_tls_security_level = encrypt"}},
@@ -307,6 +313,19 @@ TEST_CASE("plan_setup: services with options of their own", "[mta][setup]") {
            .option("plain/unix", "smtp_use_tls", "no"),
        {"main.cf: smtp_tls_security_level = may",
         "master.cf: plain/unix: -o smtp_tls_security_level = none"}},
+      {"a listener that says no to TLS by the old parameter keeps to it",
+       with_submission()
+           .unset("smtpd_tls_security_level")
+           .option("submission/inet", "smtpd_use_tls", "no"),
+       {"main.cf: smtpd_tls_security_level = may", submission + "smtpd_tls_security_level = none"}},
+      {"a listener that enforces less than main.cf by the old parameters keeps to it",
+       with_submission()
+           .unset("smtpd_tls_security_level")
+           .main("smtpd_enforce_tls", "yes")
+           .option("submission/inet", "smtpd_enforce_tls", "no")
+           .option("submission/inet", "smtpd_use_tls", "yes"),
+       {"main.cf: smtpd_tls_security_level = encrypt",
+        submission + "smtpd_tls_security_level = may"}},
       {"a submission service that enforces by the old parameter",
        with_submission()
            .unset("smtpd_tls_security_level")
