@@ -2,6 +2,7 @@
 // domain, so each needs a row of its own if mail for forced domains may go by way of it.
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include "shared/core/requirement.h"
 #include "shared/mta/setup_draft.h"
@@ -62,17 +63,17 @@ struct Proposal {
   std::string where, next_hop, key;
 };
 
-void propose_row(const SetupDraft& draft, const std::string& where, const std::string& next_hop,
-                 std::vector<Proposal>& proposals) {
+/// Each once. There may be very many.
+struct Proposals {
+  std::unordered_set<std::string> settled{};  ///< the keys of rows and of `list`
+  std::vector<Proposal> list{};
+};
+
+void propose_row(const std::string& where, const std::string& next_hop, Proposals& proposals) {
   const auto key = NextHopKey::parse(next_hop);
   if (!key || key->text.empty() || key->kind == KeyKind::LocalPath || is_loopback(*key)) return;
-  const auto& rows = draft.facts().rows;
-  if (std::any_of(rows.begin(), rows.end(),
-                  [&](const SetupRow& row) { return row.key == key->text; }))
-    return;
-  if (std::none_of(proposals.begin(), proposals.end(),
-                   [&](const Proposal& known) { return known.key == key->text; }))
-    proposals.push_back({where, next_hop, key->text});
+  if (proposals.settled.insert(key->text).second)
+    proposals.list.push_back({where, next_hop, key->text});
 }
 
 void print(SetupDraft& draft, const std::vector<Proposal>& proposals) {
@@ -87,13 +88,13 @@ void print(SetupDraft& draft, const std::vector<Proposal>& proposals) {
 }
 
 void look_at(SetupDraft& draft, const Source& source, const std::string& text, Place place,
-             std::vector<Proposal>& proposals) {
+             Proposals& proposals) {
   const std::string where = name_of(place) + ": " + std::string(source.parameter);
   switch (source.form) {
     case Form::NextHop:
-      return propose_row(draft, where, text, proposals);
+      return propose_row(where, text, proposals);
     case Form::Transport:
-      return propose_row(draft, where, next_hop_of(draft, text), proposals);
+      return propose_row(where, next_hop_of(draft, text), proposals);
     case Form::Host: {
       const auto key = NextHopKey::parse(text.starts_with("inet:") ? text.substr(5) : text);
       // Without a host before the port it is this one.
@@ -137,12 +138,13 @@ std::vector<std::string> tables_to_list(const PostfixConfig& config) {
 }
 
 void advise_next_hops(SetupDraft& draft) {
-  std::vector<Proposal> proposals;
+  Proposals proposals;
+  for (const SetupRow& row : draft.facts().rows) proposals.settled.insert(row.key);
   for (const Source& source : kSources)
     for (const Place place : draft.places({source.parameter}))
       for (const std::string& text : elements_of(draft, place, source))
         look_at(draft, source, text, place, proposals);
-  print(draft, proposals);
+  print(draft, proposals.list);
 }
 
 }  // namespace forcetls

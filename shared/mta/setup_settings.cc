@@ -1,6 +1,7 @@
 // The settings that follow from a Postfix configuration: which transports ask policyd, which
 // domains are the site's own, and whether a header is still obeyed.
 #include <algorithm>
+#include <unordered_set>
 
 #include "shared/core/ascii.h"
 #include "shared/core/next_hop_key.h"
@@ -25,17 +26,31 @@ std::vector<std::string> list_now(const SetupFacts& facts, const std::string& na
   return split_list(now == facts.settings.end() ? std::string_view() : now->second);
 }
 
-void add_once(std::vector<std::string>& list, std::string item) {
-  if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(std::move(item));
-}
+/// A list that has each item once, in the order in which they came. There may be very many.
+class UniqueList {
+ public:
+  UniqueList() = default;
+  explicit UniqueList(const std::vector<std::string>& items) {
+    for (const std::string& item : items) add(item);
+  }
+  void add(const std::string& item) {
+    if (known_.insert(item).second) items_.push_back(item);
+  }
+  const std::vector<std::string>& items() const { return items_; }
+
+ private:
+  std::vector<std::string> items_;
+  std::unordered_set<std::string> known_;
+};
 
 /// Says what a value that a person wrote lacks.
 void advise_missing(SetupDraft& draft, const std::string& name,
                     const std::vector<std::string>& wanted, std::string_view consequence) {
-  const auto have = list_now(draft.facts(), name);
+  const auto now = list_now(draft.facts(), name);
+  const std::unordered_set<std::string> have(now.begin(), now.end());
   std::vector<std::string> missing;
   for (const std::string& item : wanted)
-    if (std::find(have.begin(), have.end(), item) == have.end()) missing.push_back(item);
+    if (!have.contains(item)) missing.push_back(item);
   if (missing.empty()) return;
   const std::string more =
       missing.size() > 1 ? " and " + std::to_string(missing.size() - 1) + " more" : "";
@@ -52,9 +67,9 @@ std::string joined(const std::vector<std::string>& items) {
 /// Adds to a list what this instance has. What another one added stays.
 void fill(SetupDraft& draft, const std::string& name, const std::vector<std::string>& wanted,
           std::string_view reason) {
-  auto list = list_now(draft.facts(), name);
-  for (const std::string& item : wanted) add_once(list, item);
-  draft.change_setting(name, joined(list), reason);
+  UniqueList list(list_now(draft.facts(), name));
+  for (const std::string& item : wanted) list.add(item);
+  draft.change_setting(name, joined(list.items()), reason);
 }
 
 /// What the schema takes for a transport.
@@ -65,7 +80,8 @@ bool can_be_listed(std::string_view service) {
 
 void fill_enforcing_transports(SetupDraft& draft) {
   constexpr const char* kName = "enforcing_transports";
-  std::vector<std::string> transports = split_list(kFirstTransports), services;
+  UniqueList transports(split_list(kFirstTransports));
+  std::vector<std::string> services;
   for (const Place place : draft.config().services_of("smtp")) {
     if (place->type != "unix") continue;
     if (can_be_listed(place->name))
@@ -80,8 +96,8 @@ void fill_enforcing_transports(SetupDraft& draft) {
     advise_missing(draft, kName, services, "forced mail that would leave by it is refused");
     return;
   }
-  for (const std::string& service : services) add_once(transports, service);
-  fill(draft, kName, transports, "these services of master.cf ask before they deliver");
+  for (const std::string& service : services) transports.add(service);
+  fill(draft, kName, transports.items(), "these services of master.cf ask before they deliver");
 }
 
 /// What the schema takes for a domain: lower case, no address.
@@ -100,14 +116,14 @@ bool is_domain(std::string_view name) {
   return true;
 }
 
-void add_domain(std::vector<std::string>& domains, std::string_view text) {
+void add_domain(UniqueList& domains, std::string_view text) {
   std::string name(text);
   std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
   // One with other letters is written in A-labels, as for a row.
   if (const auto key = NextHopKey::parse(text);
       key && key->kind == KeyKind::Name && !is_domain(name))
     name = key->text;
-  if (is_domain(name)) add_once(domains, std::move(name));
+  if (is_domain(name)) domains.add(name);
 }
 
 bool is_table(std::string_view element) { return element.find(':') != element.npos; }
@@ -123,7 +139,7 @@ void advise_on_unread(SetupDraft& draft, std::string_view parameter, const std::
 
 /// The domains that a list of domains, files and tables names, as far as they can be read.
 std::vector<std::string> domains_of(SetupDraft& draft, std::string_view parameter) {
-  std::vector<std::string> domains;
+  UniqueList domains;
   const auto take_table = [&](const std::string& element) {
     const auto table = draft.facts().tables.find(element);
     if (table == draft.facts().tables.end()) return advise_on_unread(draft, parameter, element);
@@ -151,7 +167,7 @@ std::vector<std::string> domains_of(SetupDraft& draft, std::string_view paramete
     else
       add_domain(domains, element);
   }
-  return domains;
+  return domains.items();
 }
 
 bool covers_sub_domains(const SetupDraft& draft) {
@@ -160,15 +176,15 @@ bool covers_sub_domains(const SetupDraft& draft) {
 }
 
 std::vector<std::string> own_domains(SetupDraft& draft) {
-  std::vector<std::string> own;
+  UniqueList own;
   const bool sub_domains = covers_sub_domains(draft);
   for (const std::string_view parameter : kOwnDomainLists)
     for (const std::string& domain : domains_of(draft, parameter)) {
-      add_once(own, domain);
+      own.add(domain);
       if (parameter == "relay_domains" && sub_domains && !domain.starts_with('.'))
-        add_once(own, "." + domain);
+        own.add("." + domain);
     }
-  return own;
+  return own.items();
 }
 
 /// What is listed and has a row, but is none of this instance's domains: of another instance, or a
@@ -215,11 +231,11 @@ void let_void_header_pass(SetupDraft& draft) {
 }  // namespace
 
 std::vector<std::string> files_to_read(const PostfixConfig& config) {
-  std::vector<std::string> files;
+  UniqueList files;
   for (const std::string_view parameter : kOwnDomainLists)
     for (const std::string& element : config.list(parameter))
-      if (element.starts_with('/')) add_once(files, element);
-  return files;
+      if (element.starts_with('/')) files.add(element);
+  return files.items();
 }
 
 void plan_settings(SetupDraft& draft) {
