@@ -124,10 +124,11 @@ void ask_sockets(const PostfixInstance& postfix, const PostfixConfig& config,
                  const Questions& questions, HostFacts& facts, Progress& progress) {
   for (const doctor::SocketQuestion& question : questions.sockets) {
     progress.step();
-    std::string why = why_unreachable({.queue_directory = postfix.queue_directory(),
-                                       .user = config.value("mail_owner"),
-                                       .address = question.address,
-                                       .chrooted = question.chrooted});
+    const SocketProbe probe{.queue_directory = postfix.queue_directory(),
+                            .user = config.value("mail_owner"),
+                            .address = question.address,
+                            .chrooted = question.chrooted};
+    std::string why = question.is_milter ? why_no_milter(probe) : why_unreachable(probe);
     if (!why.empty()) facts.socket_failures.emplace(question, std::move(why));
   }
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ctl/socket_probe.h"
+#include "shared/base/milter_hello.h"
 
 namespace forcetls {
 namespace {
@@ -16,11 +17,12 @@ constexpr std::string_view kProbeName = "forcetls-setup.invalid";
 
 /// One of our sockets: what is sent to it, and how an answer ends.
 struct Question {
-  const char* socket;    ///< below the queue directory
-  const char* program;   ///< that listens on it
-  const char* setting;   ///< of forcetls.conf
-  std::string request;   ///< nothing: it is enough to connect
+  const char* socket;   ///< below the queue directory
+  const char* program;  ///< that listens on it
+  const char* setting;  ///< of forcetls.conf
+  std::string request;
   std::string_view end;  ///< of an answer
+  std::size_t size = 0;  ///< of an answer without an end
 };
 
 std::array<Question, 3> questions() {
@@ -32,7 +34,12 @@ std::array<Question, 3> questions() {
                         "client_address=127.0.0.1\nsender=\nrecipient=postmaster@{}\n\n",
                         kProbeName),
             "\n\n"},
-           {"forcetls/milter.sock", "forcetls-milter", "listen_milter", {}, {}}}};
+           {"forcetls/milter.sock",
+            "forcetls-milter",
+            "listen_milter",
+            std::string(kMilterOffer) + std::string(kMilterQuit),
+            {},
+            kMilterAnswerSize}}};
 }
 
 /// Why a socket cannot be reached, and what to do.
@@ -55,9 +62,13 @@ std::string cannot_connect(const Question& question, int reason, const std::stri
   return fmt::format("{}: {}", path, std::strerror(reason));
 }
 
+bool is_whole(const Question& question, std::string_view answer) {
+  return question.end.empty() ? is_milter_answer(answer) : answer.ends_with(question.end);
+}
+
 /// Empty if the answer is one; else what is wrong with it.
 std::string fault_of(const Question& question, std::string_view answer) {
-  if (answer.starts_with("action=")) return {};
+  if (question.end.empty() || answer.starts_with("action=")) return {};
   const auto colon = answer.find(':');
   const std::string_view reply = answer.substr(colon == answer.npos ? 0 : colon + 1);
   if (reply.starts_with("OK ") || reply.starts_with("NOTFOUND ")) return {};
@@ -73,11 +84,11 @@ Result<std::string> trouble_with(const Question& question, const std::string& qu
                                   .address = std::string("unix:") + question.socket,
                                   .chrooted = true,
                                   .request = question.request,
-                                  .end = question.end});
+                                  .end = question.end,
+                                  .size = question.size});
   if (!answer) return fail(answer.error());
   if (answer->failure != 0) return cannot_connect(question, answer->failure, queue);
-  if (question.request.empty()) return std::string();
-  if (answer->reply.ends_with(question.end)) return fault_of(question, answer->reply);
+  if (is_whole(question, answer->reply)) return fault_of(question, answer->reply);
   return fmt::format("{} does not answer on {}/{}: see its log", question.program, queue,
                      question.socket);
 }

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <memory>
 
+#include "shared/base/milter_hello.h"
 #include "shared/base/unique_fd.h"
 
 namespace forcetls {
@@ -37,10 +38,15 @@ int connect_within_deadline(const UniqueFd& connection, const sockaddr* address,
   return ::connect(connection.get(), address, size) == 0 ? 0 : errno;
 }
 
+bool is_whole(const SocketProbe& probe, const std::string& reply) {
+  if (probe.size > 0) return reply.size() >= probe.size;
+  return !probe.end.empty() && reply.ends_with(probe.end);
+}
+
 std::string converse(const UniqueFd& connection, const SocketProbe& probe) {
   ::send(connection.get(), probe.request.data(), probe.request.size(), MSG_NOSIGNAL);
   std::string reply;
-  while (reply.size() < kMostReplyBytes && (probe.end.empty() || !reply.ends_with(probe.end))) {
+  while (reply.size() < kMostReplyBytes && !is_whole(probe, reply)) {
     std::array<char, 1024> chunk{};
     const ssize_t count = ::read(connection.get(), chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;
@@ -62,23 +68,26 @@ SocketAnswer ask_unix(const SocketProbe& probe, std::string_view path) {
   return {0, converse(connection, probe)};
 }
 
-int connect_inet(std::string_view host_and_port) {
+SocketAnswer ask_inet(const SocketProbe& probe, std::string_view host_and_port) {
   const auto colon = host_and_port.rfind(':');
-  if (colon == host_and_port.npos) return EINVAL;
+  if (colon == host_and_port.npos) return {EINVAL};
   std::string host(host_and_port.substr(0, colon));
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const std::string port(host_and_port.substr(colon + 1));
-  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) return ENXIO;
+  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) return {ENXIO};
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
   int failure = ENXIO;
-  for (const addrinfo* one = found; one != nullptr && failure != 0; one = one->ai_next)
-    failure =
-        connect_within_deadline(UniqueFd(::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)),
-                                one->ai_addr, one->ai_addrlen);
-  return failure;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    const UniqueFd connection(::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    failure = connect_within_deadline(connection, one->ai_addr, one->ai_addrlen);
+    if (failure != 0) continue;
+    if (probe.request.empty()) return {};
+    return {0, converse(connection, probe)};
+  }
+  return {failure};
 }
 
 /// In the child, as Postfix's chroot_uid: what it is given it never gets rid of.
@@ -153,7 +162,7 @@ Result<SocketAnswer> ask_in_child(const SocketProbe& probe, const passwd* user) 
 Result<SocketAnswer> ask_socket(const SocketProbe& probe) {
   const std::string_view address = probe.address;
   // Names are looked up out here: the chroot's resolver is not what is asked about.
-  if (address.starts_with("inet:")) return SocketAnswer{connect_inet(address.substr(5))};
+  if (address.starts_with("inet:")) return ask_inet(probe, address.substr(5));
   if (!address.starts_with("unix:"))
     return fail(ErrorCode::Malformed, "not an address of a socket");
   if (::geteuid() != 0) return ask_in_child(probe, nullptr);
@@ -167,6 +176,15 @@ std::string why_unreachable(const SocketProbe& probe) {
   const auto answer = ask_socket(probe);
   if (!answer) return answer.error().context;
   return answer->failure == 0 ? "" : std::strerror(answer->failure);
+}
+
+std::string why_no_milter(SocketProbe probe) {
+  probe.request = std::string(kMilterOffer) + std::string(kMilterQuit);
+  probe.size = kMilterAnswerSize;
+  const auto answer = ask_socket(probe);
+  if (!answer) return answer.error().context;
+  if (answer->failure != 0) return std::strerror(answer->failure);
+  return is_milter_answer(answer->reply) ? "" : "it connects, but no milter answers";
 }
 
 }  // namespace forcetls

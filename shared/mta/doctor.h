@@ -45,6 +45,7 @@ constexpr std::size_t kMostExaminedRows = 5000;
 struct SocketQuestion {
   std::string address;  ///< unix:forcetls/map.sock, inet:127.0.0.1:9001
   bool chrooted = false;
+  bool is_milter = false;  ///< it is to answer as one; else it is enough that somebody listens
   auto operator<=>(const SocketQuestion&) const = default;
 };
 
@@ -59,7 +60,7 @@ struct Questions {
   std::set<std::string> status_filters;  ///< what do they make of a 5xx to STARTTLS?
   std::set<std::string> action_tables;   ///< access tables and the like: what results do they have?
   std::set<std::string> our_tables;      ///< does a lookup get an answer?
-  std::set<SocketQuestion> sockets;      ///< does somebody listen?
+  std::set<SocketQuestion> sockets;      ///< does somebody listen, and answer?
   std::set<std::string> files;           ///< are they there, with something in them?
 };
 

@@ -9,6 +9,8 @@
 namespace forcetls::doctor {
 namespace {
 
+constexpr std::string_view kMilterUnit = "forcetls-milter";
+
 /// A list in which one of our sockets is named.
 struct Mention {
   const PostfixService* service;
@@ -16,6 +18,8 @@ struct Mention {
   std::string address;
   bool chrooted;
   std::string_view unit;  ///< which daemon listens there
+
+  SocketQuestion question() const { return {address, chrooted, unit == kMilterUnit}; }
 };
 
 void add_maps(const PostfixConfig& config, std::string_view program, std::string_view parameter,
@@ -42,12 +46,12 @@ std::vector<Mention> mentions_in(const PostfixConfig& config, const std::set<std
                           "forcetls-policyd"});
     if (const auto milter = our_milter(config.list(*service, "smtpd_milters"), ours))
       mentions.push_back(
-          {service, "smtpd_milters", address_in(*milter), service->chrooted, "forcetls-milter"});
+          {service, "smtpd_milters", address_in(*milter), service->chrooted, kMilterUnit});
   }
   for (const PostfixService* service : config.services_of("cleanup"))
     if (const auto milter = our_milter(config.list(*service, "non_smtpd_milters"), ours))
-      mentions.push_back({service, "non_smtpd_milters", address_in(*milter), service->chrooted,
-                          "forcetls-milter"});
+      mentions.push_back(
+          {service, "non_smtpd_milters", address_in(*milter), service->chrooted, kMilterUnit});
   return mentions;
 }
 
@@ -56,7 +60,7 @@ std::vector<Mention> failing(const Case& the) {
   std::vector<Mention> failures;
   std::set<std::pair<std::string, SocketQuestion>> seen;
   for (Mention& mention : mentions_in(the.config, the.facts.our_addresses)) {
-    const SocketQuestion question{mention.address, mention.chrooted};
+    const SocketQuestion question = mention.question();
     if (!the.facts.socket_failures.contains(question)) continue;
     if (!mention.service->options.contains(mention.parameter)) mention.service = nullptr;
     const std::string place = mention.service == nullptr ? "" : mention.service->label();
@@ -103,11 +107,10 @@ void check_socket_paths(const Case& the, Findings& found) {
 void check_reachability(const Case& the, Findings& found) {
   for (const Mention& mention : failing(the)) {
     if (mention.chrooted && is_absolute(mention.address)) continue;
-    const SocketQuestion question{mention.address, mention.chrooted};
     found.push_back({"policyd-unreachable", Severity::Warning, Certainty::Certain,
                      where(place_of(the, mention), mention.parameter),
                      fmt::format("{} does not answer Postfix ({}): mail waits.", mention.address,
-                                 the.facts.socket_failures.at(question)),
+                                 the.facts.socket_failures.at(mention.question())),
                      fmt::format("systemctl restart {}", mention.unit)});
   }
   for (const auto& [table, why] : the.facts.table_failures)
@@ -122,7 +125,7 @@ Questions questions(const PostfixConfig& config, const RuleStore& policy,
                     const std::set<std::string>& our_addresses) {
   Questions asked = questions_of_policy(config, policy, queue_directory);
   for (const Mention& mention : mentions_in(config, our_addresses))
-    asked.sockets.insert({mention.address, mention.chrooted});
+    asked.sockets.insert(mention.question());
   return asked;
 }
 

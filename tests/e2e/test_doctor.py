@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -250,6 +252,28 @@ def test_a_dead_policyd_is_found(lab: Lab, bolted: Forcetls):
     bolted.start_policyd()
     assert status == WARNING
     assert _ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
+
+
+def test_a_milter_that_connects_and_does_not_answer_is_found(lab: Lab, bolted: Forcetls):
+    del lab
+    bolted.milter.signal(signal.SIGSTOP)
+    try:
+        status, findings = bolted.doctor()
+    finally:
+        bolted.milter.signal(signal.SIGCONT)
+    assert status == WARNING
+    assert _ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
+    assert {finding["fix"] for finding in findings if finding["severity"] == "warning"} == {
+        "systemctl restart forcetls-milter"}
+
+
+def test_a_foreign_milter_is_left_alone(lab: Lab, bolted: Forcetls):
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        lab.postfix.set(smtpd_milters=f"{lab.postfix.get('smtpd_milters')}, inet:127.0.0.1:{foreign.getsockname()[1]}")
+        bolted.doctor()
+        foreign.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            foreign.accept()
 
 
 def test_a_policyd_that_reads_another_database_is_found(lab: Lab, bolted: Forcetls):

@@ -23,6 +23,20 @@ def test_apply_is_refused_while_a_daemon_does_not_answer(site: Site, daemon: str
     assert not (site.etc / BACKUP).exists()
 
 
+def test_apply_is_refused_while_the_milter_connects_and_does_not_answer(site: Site):
+    before, settings = site.state(), site.settings()
+    site.forcetls.milter.signal(signal.SIGSTOP)
+    try:
+        result = site.forcetls.setup("--apply")
+    finally:
+        site.forcetls.milter.signal(signal.SIGCONT)
+    assert result.returncode == EX_TEMPFAIL
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert "forcetls-milter does not answer on" in result.stderr
+    assert (site.state(), site.settings()) == (before, settings)
+    assert not (site.etc / BACKUP).exists()
+
+
 def test_apply_is_refused_where_user_postfix_may_not_connect(site: Site):
     mode = site.forcetls.sockets.stat().st_mode
     site.forcetls.sockets.chmod(0o700)

@@ -92,6 +92,31 @@ TEST_CASE("ask_socket: the reply up to its end, or as far as it came", "[ctl][pr
   }
 }
 
+TEST_CASE("ask_socket: a reply of a known size is awaited no longer", "[ctl][probe]") {
+  Queue queue;
+  SocketProbe probe = queue.probe();
+  probe.request = "question";
+  probe.size = 4;
+  queue.serve("12345");
+  CHECK_THAT(ask_socket(probe).value().reply, StartsWith("1234"));
+}
+
+TEST_CASE("why_no_milter: a milter answers the offer, and nobody else does", "[ctl][probe]") {
+  Queue queue;
+  SECTION("a milter") {
+    queue.serve(std::string_view("\0\0\0\x0dO\0\0\0\x06\0\0\0\0\0\0\0\0", 17));
+    CHECK(why_no_milter(queue.probe()).empty());
+  }
+  SECTION("something else") {
+    queue.serve("220 smtp.example ESMTP\r\n");
+    CHECK(why_no_milter(queue.probe()) == "it connects, but no milter answers");
+  }
+  SECTION("nobody") {
+    queue.stop_listening();
+    CHECK(why_no_milter(queue.probe()) == "Connection refused");
+  }
+}
+
 TEST_CASE("ask_socket: why nobody answers", "[ctl][probe]") {
   Queue queue;
   CHECK(ask_socket(queue.probe("unix:forcetls/y.sock")).value().failure == ENOENT);

@@ -129,6 +129,7 @@ TEST_CASE("doctor: policy maps", "[doctor]") {
 
 TEST_CASE("doctor: sockets", "[doctor]") {
   const doctor::SocketQuestion map{"unix:forcetls/map.sock", true};
+  const doctor::SocketQuestion milter{"unix:forcetls/milter.sock", true, true};
   const doctor::SocketQuestion outside{"unix:/run/forcetls/map.sock", true};
   const std::string table = "socketmap:unix:/run/forcetls/map.sock:tls";
   check_all({
@@ -136,6 +137,10 @@ TEST_CASE("doctor: sockets", "[doctor]") {
        [&](Bench& b) { b.facts.socket_failures[map] = "Connection refused"; },
        {"warning certain policyd-unreachable @ main.cf: smtp_tls_policy_maps",
         "warning certain policyd-unreachable @ main.cf: lmtp_tls_policy_maps"}},
+      {"a milter that does not answer",
+       [&](Bench& b) { b.facts.socket_failures[milter] = "no milter answers"; },
+       {"warning certain policyd-unreachable @ main.cf: smtpd_milters",
+        "warning certain policyd-unreachable @ main.cf: non_smtpd_milters"}},
       {"outside the chroot",
        [&](Bench& b) {
          b.set("smtp_tls_policy_maps", table).facts.socket_failures[outside] = "No such file";
@@ -226,6 +231,6 @@ TEST_CASE("doctor: questions name what the checks need", "[doctor]") {
   CHECK(asked.files ==
         std::set<std::string>{"/etc/ssl/certs/ca-certificates.crt", "/queue/etc/ta.pem"});
   CHECK(asked.sockets == std::set<doctor::SocketQuestion>{{"unix:forcetls/map.sock", true},
-                                                          {"unix:forcetls/milter.sock", true},
+                                                          {"unix:forcetls/milter.sock", true, true},
                                                           {"unix:forcetls/policy.sock", true}});
 }
