@@ -7,6 +7,7 @@
 #include "ctl/command.h"
 #include "ctl/doctor_facts.h"
 #include "ctl/doctor_report.h"
+#include "ctl/file_io.h"
 #include "shared/base/clock.h"
 #include "shared/db/policy_store.h"
 #include "shared/db/setting_table.h"
@@ -35,12 +36,19 @@ std::string needed_config_directory(const PostfixInstance& postfix) {
   return postfix.config_directory();
 }
 
+/// True also where it cannot be known.
+bool ends_in_newline(const std::string& path) {
+  const auto text = read_file(path);
+  return !text || text->empty() || text->ends_with('\n');
+}
+
 /// One look at everything.
 Result<DoctorReport> examine_once(const Config& config, const PostfixInstance& postfix) {
   const auto postconf = postfix.read_config();
   if (!postconf) return fail(postconf.error());
   doctor::HostFacts facts;
   facts.main_cf_directory = postfix.config_directory();
+  facts.main_cf_ends_in_newline = ends_in_newline(facts.main_cf_directory + "/main.cf");
   facts.config_directory = needed_config_directory(postfix);
   facts.policy = look_at_policy_file(config.policy_db);
   facts.our_addresses = our_addresses(config);

@@ -13,8 +13,16 @@ namespace {
 using doctor::Finding;
 using doctor::Severity;
 
+/// The worst is not always the first: some must be closed before the others. Never of no findings.
+Severity worst_severity(const DoctorReport& report) {
+  return std::max_element(
+             report.findings.begin(), report.findings.end(),
+             [](const Finding& a, const Finding& b) { return a.severity < b.severity; })
+      ->severity;
+}
+
 std::string_view worst_of(const DoctorReport& report) {
-  return report.findings.empty() ? "none" : doctor::to_text(report.findings.front().severity);
+  return report.findings.empty() ? "none" : doctor::to_text(worst_severity(report));
 }
 
 auto count_of(const DoctorReport& report, Severity severity) {
@@ -62,7 +70,7 @@ std::string in_json(const DoctorReport& report) {
 
 int exit_status_of(const DoctorReport& report) {
   if (report.findings.empty()) return kExitHealthy;
-  switch (report.findings.front().severity) {
+  switch (worst_severity(report)) {
     case Severity::Note:
       return kExitHealthy;
     case Severity::Warning:

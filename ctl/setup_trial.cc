@@ -37,10 +37,18 @@ class PrivateDirectory {
   std::string path_;
 };
 
+/// Some versions of postconf write a new line behind a last one that has no newline as if it
+/// belonged to it (postfix: HISTORY, 3.7 among them).
+std::string with_newline(std::string text) {
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  return text;
+}
+
 Result<void> write_texts(const std::string& directory, const ConfigTexts& texts) {
   const FileLook look{0, 0, 0600, {}};
-  if (auto done = replace_file(directory + "/main.cf", texts.main_cf, look); !done) return done;
-  return replace_file(directory + "/master.cf", texts.master_cf, look);
+  if (auto done = replace_file(directory + "/main.cf", with_newline(texts.main_cf), look); !done)
+    return done;
+  return replace_file(directory + "/master.cf", with_newline(texts.master_cf), look);
 }
 
 Result<void> run_postconf(const std::string& directory, std::vector<std::string> arguments) {

@@ -69,6 +69,18 @@ Findings capped_per_id(Findings found) {
   return kept;
 }
 
+/// Other commands run postconf, so this one is to be the first.
+Finding missing_newline(const HostFacts& facts) {
+  const std::string file = facts.main_cf_directory + "/main.cf";
+  return {"main-cf-newline",
+          Severity::Warning,
+          Certainty::Certain,
+          "main.cf: the last line",
+          "It does not end in a newline: some versions of postconf write the next parameter behind "
+          "it on the same line, and both are lost. Run this command before any other.",
+          fmt::format("printf '\\n' >>{}", shell_word(file))};
+}
+
 }  // namespace
 
 std::string_view to_text(Severity severity) {
@@ -100,7 +112,9 @@ std::vector<Finding> examine(const PostfixConfig& config, const RuleStore& polic
   const Case the = make_case(config, policy, facts, now);
   Findings found;
   for (const Check check : kChecks) check(the, found);
-  return worst_first(std::move(found));
+  found = worst_first(std::move(found));
+  if (!facts.main_cf_ends_in_newline) found.insert(found.begin(), missing_newline(facts));
+  return found;
 }
 
 Findings worst_first(Findings found) {

@@ -92,7 +92,8 @@ struct HostFacts {
   std::set<std::string>
       host_addresses;             ///< the host's own, loopback or not: 192.0.2.1, 2001:db8::1
   std::string main_cf_directory;  ///< where main.cf lies
-  std::string config_directory;   ///< empty: Postfix's own default, so commands need no -c
+  bool main_cf_ends_in_newline = true;
+  std::string config_directory;  ///< empty: Postfix's own default, so commands need no -c
   PolicyFile policy;
   std::map<std::string, std::string> settings;  ///< the table setting
   std::map<std::string, ResolvedRoute> routes;  ///< by address, those that Postfix could tell
@@ -128,7 +129,7 @@ std::vector<std::string> results_in(std::string_view text, bool is_cidr);
 Questions questions(const PostfixConfig& config, const RuleStore& policy,
                     const std::string& queue_directory, const std::set<std::string>& our_addresses);
 
-/// All findings, the worst first.
+/// All findings, the worst first; but before them what makes the commands of others do harm.
 std::vector<Finding> examine(const PostfixConfig& config, const RuleStore& policy,
                              const HostFacts& facts, TimePoint now);
 

@@ -267,6 +267,23 @@ def test_a_milter_that_connects_and_does_not_answer_is_found(lab: Lab, bolted: F
         "systemctl restart forcetls-milter"}
 
 
+def test_a_main_cf_without_a_newline_at_its_end_is_the_first_to_be_closed(lab: Lab, bolted: Forcetls):
+    lab.postfix.unset("delay_warning_time")
+    main_cf = lab.postfix.etc / "main.cf"
+    text = main_cf.read_text("utf-8") + "smtp_destination_concurrency_limit = 3"
+    main_cf.write_text(text, encoding="utf-8")
+    lab.postfix.cool_configuration()
+    findings = bolted.doctor()[1]
+    assert findings[0]["id"] == "main-cf-newline", findings
+    _run_fix(lab, findings[0]["fix"])
+    assert main_cf.read_text("utf-8") == text + "\n"
+    findings = bolted.doctor()[1]
+    assert _ids(findings, "leak", "warning") == {"silent-deferral"}, findings
+    _run_fix(lab, findings[0]["fix"])
+    assert _ids(bolted.doctor()[1], "leak", "warning") == set()
+    assert lab.postfix.get("smtp_destination_concurrency_limit") == "3"
+
+
 def test_a_foreign_milter_is_left_alone(lab: Lab, bolted: Forcetls):
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         lab.postfix.set(smtpd_milters=f"{lab.postfix.get('smtpd_milters')}, inet:127.0.0.1:{foreign.getsockname()[1]}")

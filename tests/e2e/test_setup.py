@@ -95,6 +95,20 @@ def test_applied_a_row_holds_and_undone_every_byte_is_back(site: Site, name: str
     assert "nothing to undo" in site.forcetls.setup("--undo").stdout
 
 
+def test_last_lines_without_a_newline_stay_lines_of_their_own(site: Site):
+    for name, line in (("main.cf", "smtp_destination_concurrency_limit = 3"),
+                       ("master.cf", "10027 inet n - y - - smtpd -o smtpd_milters=inet:h:1")):
+        with (site.etc / name).open("a", encoding="ascii") as file:
+            file.write(line)
+    site.lab.postfix.cool_configuration()
+    before = site.state()
+    applied = site.forcetls.setup("--apply")
+    assert applied.returncode == 0, applied.stderr
+    assert site.lab.postfix.get("smtp_destination_concurrency_limit") == "3"
+    assert site.forcetls.setup("--undo").returncode == 0
+    assert site.state() == before
+
+
 def test_a_listener_without_tls_by_the_old_parameter_stays_one(site: Site):
     site.lab.postfix.set(smtpd_tls_security_level="", smtpd_use_tls="yes")
     site.append("", "10027 inet n - y - - smtpd -o smtpd_use_tls=no\n")

@@ -26,6 +26,7 @@ TEST_CASE("doctor: the exit status is the worst finding's", "[ctl][doctor]") {
   CHECK(exit_status_of(report_of({Severity::Note})) == 0);
   CHECK(exit_status_of(report_of({Severity::Warning, Severity::Note})) == 1);
   CHECK(exit_status_of(report_of({Severity::Leak, Severity::Warning, Severity::Note})) == 2);
+  CHECK(exit_status_of(report_of({Severity::Warning, Severity::Leak, Severity::Note})) == 2);
 }
 
 TEST_CASE("doctor: one paragraph for each finding, and a line that sums up", "[ctl][doctor]") {

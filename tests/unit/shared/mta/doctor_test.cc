@@ -127,6 +127,18 @@ TEST_CASE("doctor: policy maps", "[doctor]") {
   });
 }
 
+TEST_CASE("doctor: what would make other commands do harm comes before the leaks", "[doctor]") {
+  Bench bench;
+  bench.facts.main_cf_directory = "/etc/my postfix";
+  CHECK(bench.findings().front().id != "main-cf-newline");
+  bench.facts.main_cf_ends_in_newline = false;
+  const auto findings = bench.findings();
+  CHECK(findings[0].id == "main-cf-newline");
+  CHECK(findings[0].severity == doctor::Severity::Warning);
+  CHECK(findings[0].fix == "printf '\\n' >>'/etc/my postfix/main.cf'");
+  CHECK(findings[1].severity == doctor::Severity::Leak);
+}
+
 TEST_CASE("doctor: sockets", "[doctor]") {
   const doctor::SocketQuestion map{"unix:forcetls/map.sock", true};
   const doctor::SocketQuestion milter{"unix:forcetls/milter.sock", true, true};
