@@ -74,6 +74,9 @@ Destination destination_in(std::string_view text);
 
 /// The entry of master.cf that a transport names, or nullptr.
 const PostfixService* service_of_transport(const Case& the, std::string_view transport);
+/// The client that sends to the next hops of that transport; without one by the usual way. nullptr:
+/// it is not known.
+const PostfixService* client_of(const Case& the, std::string_view transport);
 /// True if it is a client that sends mail over the network: smtp or lmtp.
 bool is_network_client(const PostfixService& service);
 
@@ -92,13 +95,15 @@ bool stays_here(std::string_view next_hops);
 /// for a partner that is routed so has not arrived, only come back.
 bool is_this_host(const Case& the, std::string_view next_hops);
 
-/// The strictest of `needs` that a delivery to one of `next_hops` would not keep; nullptr: mail may
-/// go there.
-const Requirement* unmet(const Case& the, std::string_view next_hops,
+/// The strictest of `needs` that a delivery by `client` to one of `next_hops` would not keep;
+/// nullptr: mail may go there. A hop without a row is held to what the client asks else, its own
+/// level at last.
+const Requirement* unmet(const Case& the, const PostfixService* client, std::string_view next_hops,
                          std::span<const Requirement> needs);
 
 /// The SQL command that holds the first weak one of `next_hops` to `wanted`.
-std::string row_command(const Case& the, std::string_view next_hops, const Requirement& wanted);
+std::string row_command(const Case& the, const PostfixService* client, std::string_view next_hops,
+                        const Requirement& wanted);
 
 /// True if a table of a policy map list is our socketmap of that name ("tls", also "forced").
 bool is_our_map(std::string_view table, std::string_view name);

@@ -13,6 +13,7 @@ namespace {
 
 /// The hop by which a content filter takes mail off this host, with what it must keep.
 struct Hop {
+  const PostfixService* client;
   std::string next_hop;
   const Requirement* wanted;
 };
@@ -23,9 +24,9 @@ std::optional<Hop> weak_filter(const Case& the, std::string_view filter) {
   // Without a next hop the recipient's own domain is asked for.
   if (service == nullptr || !is_network_client(*service) || to.next_hop.empty()) return {};
   if (is_this_host(the, to.next_hop)) return {};
-  const Requirement* wanted = unmet(the, to.next_hop, the.needs);
+  const Requirement* wanted = unmet(the, service, to.next_hop, the.needs);
   if (wanted == nullptr) return {};
-  return Hop{to.next_hop, wanted};
+  return Hop{service, to.next_hop, wanted};
 }
 
 /// host:port, [host]:port, inet:host:port, port or unix:path, as smtpd_proxy_filter takes them.
@@ -69,6 +70,11 @@ bool is_own_domain(const Case& the, std::string_view domain) {
   return false;
 }
 
+const PostfixService* client_of_copies(const Case& the, const std::string& address) {
+  const auto route = the.facts.routes.find(address);
+  return client_of(the, route == the.facts.routes.end() ? std::string() : route->second.transport);
+}
+
 bool is_delivered_here(const Case& the, const std::string& address) {
   const auto route = the.facts.routes.find(address);
   if (route == the.facts.routes.end()) return false;
@@ -85,12 +91,13 @@ void judge_copy(const Case& the, const std::string& place, const std::string& ad
     return;
   const auto domain = domain_of_address(address);
   if (!domain || is_own_domain(the, domain->text)) return;
-  const Requirement* wanted = unmet(the, domain->text, the.needs);
+  const PostfixService* client = client_of_copies(the, address);
+  const Requirement* wanted = unmet(the, client, domain->text, the.needs);
   if (wanted == nullptr) return;
   found.push_back(
       {"bcc-copy", Severity::Leak, certainty, place,
        fmt::format("Copies go to {}, which is not held to what forced mail demands.", domain->text),
-       row_command(the, domain->text, *wanted)});
+       row_command(the, client, domain->text, *wanted)});
 }
 
 void judge_filter_action(const Case& the, const std::string& place, std::string_view filter,
@@ -100,7 +107,7 @@ void judge_filter_action(const Case& the, const std::string& place, std::string_
   found.push_back({"content-filter", Severity::Leak, Certainty::Likely, place,
                    fmt::format("FILTER {} sends mail to {}, which has no row that is {}.", filter,
                                weak->next_hop, to_text(weak->wanted->level)),
-                   row_command(the, weak->next_hop, *weak->wanted)});
+                   row_command(the, weak->client, weak->next_hop, *weak->wanted)});
 }
 
 namespace {
@@ -134,7 +141,7 @@ void check_content_filter(const Case& the, Findings& found) {
           {"content-filter", Severity::Leak, Certainty::Certain, where(place, kName),
            fmt::format("All mail goes to the filter {} first, which has no row that is {}.",
                        weak->next_hop, to_text(weak->wanted->level)),
-           row_command(the, weak->next_hop, *weak->wanted)});
+           row_command(the, weak->client, weak->next_hop, *weak->wanted)});
 }
 
 void check_proxy_filter(const Case& the, Findings& found) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "shared/core/ascii.h"
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
@@ -23,13 +24,67 @@ std::string_view host_in(std::string_view next_hop) {
   return next_hop.substr(0, next_hop.rfind(':'));
 }
 
+/// What an entry of a listed table says of `key` or of the nearest parent of a name (postfix:
+/// smtp_tls_policy_maps); nullptr: nothing.
+const TableEntry* entry_for(const std::vector<TableEntry>& entries, const NextHopKey& key) {
+  const auto find = [&entries](std::string_view wanted) -> const TableEntry* {
+    for (const TableEntry& entry : entries)
+      if (equal_ignoring_case(entry.key, wanted)) return &entry;
+    return nullptr;
+  };
+  const std::string_view name = key.text;
+  if (const TableEntry* own = find(name); own != nullptr || key.kind != KeyKind::Name) return own;
+  for (auto dot = name.find('.', 1); dot < name.size(); dot = name.find('.', dot + 1))
+    if (const TableEntry* parent = find(name.substr(dot))) return parent;
+  return nullptr;
+}
+
+/// A level that no row asks for, with what a row demands at least besides.
+std::optional<Requirement> at_level(std::string_view text) {
+  const auto level = level_from(text.substr(0, text.find_first_of(" \t,")));
+  if (!level) return std::nullopt;
+  return Requirement{.level = *level};
+}
+
+/// What `client` holds a hop without a row to: the first answer in its list, else its own level.
+std::optional<Requirement> held_without_row(const Case& the, const PostfixService& client,
+                                            const NextHopKey& key) {
+  bool is_sure = true;
+  for (const std::string& table : the.config.list(client, client.program + "_tls_policy_maps")) {
+    if (is_our_map(table, "tls") || is_our_map(table, "lmtp")) continue;
+    if (is_our_map(table, "default")) {
+      if (auto wanted = default_requirement(the.policy.settings(), key)) return wanted;
+      continue;
+    }
+    const auto listed = the.facts.tables.find(table);
+    if (listed == the.facts.tables.end())
+      is_sure = false;
+    else if (const TableEntry* entry = entry_for(listed->second, key))
+      return at_level(entry->value);
+  }
+  if (!is_sure) return std::nullopt;
+  return at_level(the.config.value(client, client.program + "_tls_security_level"));
+}
+
+/// What mail that `client` sends to a hop is held to. Rows count whether it asks for them or not:
+/// that it does not is a finding of its own.
+std::optional<Requirement> held_to(const Case& the, const PostfixService* client,
+                                   const NextHopKey& key) {
+  const bool is_lmtp = client != nullptr && client->program == "lmtp";
+  const auto [rule, cap, tested] =
+      is_lmtp ? find_exact_policy(the.policy, key, the.now) : find_policy(the.policy, key, the.now);
+  if (rule) return outbound_requirement(*rule, cap, the.policy.settings().floor);
+  if (client == nullptr) return default_requirement(the.policy.settings(), key);
+  return held_without_row(the, *client, key);
+}
+
 /// The first of `next_hops` that does not keep what `wanted` demands; empty: all do.
-std::string weak_hop_of(const Case& the, std::string_view next_hops, const Requirement& wanted) {
+std::string weak_hop_of(const Case& the, const PostfixService* client, std::string_view next_hops,
+                        const Requirement& wanted) {
   for (std::string& next_hop : split_list(next_hops)) {
     if (stays_here(next_hop)) continue;
     const auto key = key_of(next_hop);
-    if (!key || !satisfies(effective_requirement(the.policy, *key, the.now), wanted))
-      return std::move(next_hop);
+    if (!key || !satisfies(held_to(the, client, *key), wanted)) return std::move(next_hop);
   }
   return {};
 }
@@ -55,6 +110,13 @@ Destination destination_in(std::string_view text) {
 
 const PostfixService* service_of_transport(const Case& the, std::string_view transport) {
   return the.config.find_service(transport, "unix");
+}
+
+const PostfixService* client_of(const Case& the, std::string_view transport) {
+  if (!transport.empty()) return service_of_transport(the, transport);
+  const Destination usual = destination_in(the.config.value("default_transport"));
+  const PostfixService* client = service_of_transport(the, usual.transport);
+  return client != nullptr && is_network_client(*client) ? client : nullptr;
 }
 
 bool is_network_client(const PostfixService& service) {
@@ -89,18 +151,19 @@ bool stays_here(std::string_view next_hops) {
   });
 }
 
-const Requirement* unmet(const Case& the, std::string_view next_hops,
+const Requirement* unmet(const Case& the, const PostfixService* client, std::string_view next_hops,
                          std::span<const Requirement> needs) {
   const Requirement* worst = nullptr;
   for (const Requirement& need : needs) {
-    if (weak_hop_of(the, next_hops, need).empty()) continue;
+    if (weak_hop_of(the, client, next_hops, need).empty()) continue;
     if (worst == nullptr || !satisfies(*worst, need)) worst = &need;
   }
   return worst;
 }
 
-std::string row_command(const Case& the, std::string_view next_hops, const Requirement& wanted) {
-  const std::string weak = weak_hop_of(the, next_hops, wanted);
+std::string row_command(const Case& the, const PostfixService* client, std::string_view next_hops,
+                        const Requirement& wanted) {
+  const std::string weak = weak_hop_of(the, client, next_hops, wanted);
   const auto key = key_of(weak.empty() ? next_hops : std::string_view(weak));
   if (!key || !is_plain_key(key->text)) return setup_command(the);
   if (has_named_port(key->text))

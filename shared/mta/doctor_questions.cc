@@ -6,10 +6,13 @@
 namespace forcetls::doctor {
 namespace {
 
-/// Tables of the policy maps: those before ours, and ours.
+/// Tables of the policy maps: those before ours, and ours. The others' entries count too, for next
+/// hops without a row.
 void ask_policy_tables(const PostfixConfig& config, Questions& asked) {
   for (const PostfixService* service : config.services_of("smtp")) {
     const auto tables = config.list(*service, "smtp_tls_policy_maps");
+    for (const std::string& table : tables)
+      if (!is_our_map(table, "tls") && !is_our_map(table, "default")) asked.tables.insert(table);
     const auto ours = std::find_if(tables.begin(), tables.end(), [](const std::string& table) {
       return is_our_map(table, "tls");
     });
@@ -19,7 +22,6 @@ void ask_policy_tables(const PostfixConfig& config, Questions& asked) {
     for (auto table = tables.begin(); table != ours; ++table)
       if (!is_our_map(*table, "default")) asked.policy_tables.insert(*table);
   }
-  asked.tables.insert(asked.policy_tables.begin(), asked.policy_tables.end());
 }
 
 /// What names this host's own domains, besides names.
@@ -53,6 +55,9 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
                               const std::string& queue_directory) {
   Questions asked;
   ask_policy_tables(config, asked);
+  for (const PostfixService* service : config.services_of("lmtp"))
+    for (const std::string& table : config.list(*service, "lmtp_tls_policy_maps"))
+      if (!is_our_map(table, "lmtp")) asked.tables.insert(table);
   for (const char* name : {"transport_maps", "sender_dependent_relayhost_maps",
                            "sender_dependent_default_transport_maps", "sender_bcc_maps",
                            "recipient_bcc_maps", "smtp_tls_per_site"})

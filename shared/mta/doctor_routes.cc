@@ -20,16 +20,25 @@ bool is_local_program(std::string_view program) {
 
 /// A next hop with the domains that go there and what the strictest of them demands.
 struct Detour {
+  const PostfixService* client;
   std::vector<std::string> domains;
   Requirement wanted;
 };
 
-void add(std::map<std::string, Detour>& detours, const std::string& by, const std::string& domain,
-         const Requirement& wanted) {
-  const auto [entry, is_new] = detours.try_emplace(by, Detour{{}, wanted});
-  if (!is_new && !satisfies(entry->second.wanted, wanted)) entry->second.wanted = wanted;
-  entry->second.domains.push_back(domain);
+void add(std::map<std::string, Detour>& detours, const std::string& by,
+         const PostfixService* client, const ForcedRow& row) {
+  const auto [entry, is_new] = detours.try_emplace(by, Detour{client, {}, row.requirement});
+  if (!is_new && !satisfies(entry->second.wanted, row.requirement))
+    entry->second.wanted = row.requirement;
+  entry->second.domains.push_back(row.key);
 }
+
+/// A next hop that does not keep what is wanted of it.
+struct WeakHop {
+  const PostfixService* client;
+  std::string next_hop;
+  Requirement wanted;
+};
 
 /// Routes of the forced rows that are not right, by next hop and by transport.
 struct Detours {
@@ -45,21 +54,20 @@ void judge_route(const Case& the, const ForcedRow& row, const std::string& addre
       (service->program == "lmtp" ? is_this_host(the, route.next_hop) : stays_here(route.next_hop)))
     return;
   if (!is_client || (service->program == "smtp" && !asks_policyd(the, *service))) {
-    add(detours.transports, route.transport, row.key, row.requirement);
+    add(detours.transports, route.transport, service, row);
     return;
   }
   const auto domain = domain_of_address(address);
   const auto hop = key_of(route.next_hop);
   if (service->program == "smtp" && domain && hop && hop->text == domain->text) return;
   if (service->program == "smtp") {
-    if (unmet(the, route.next_hop, {&row.requirement, 1}) != nullptr)
-      add(detours.next_hops, route.next_hop, row.key, row.requirement);
+    if (unmet(the, service, route.next_hop, {&row.requirement, 1}) != nullptr)
+      add(detours.next_hops, route.next_hop, service, row);
     return;
   }
   const bool kept = hop && asks_policyd(the, *service) &&
-                    find_exact_policy(the.policy, *hop, the.now).rule &&
-                    unmet(the, route.next_hop, {&row.requirement, 1}) == nullptr;
-  if (!kept) add(detours.lmtp_hops, route.next_hop, row.key, row.requirement);
+                    unmet(the, service, route.next_hop, {&row.requirement, 1}) == nullptr;
+  if (!kept) add(detours.lmtp_hops, route.next_hop, service, row);
 }
 
 /// The name comes from a table, and whoever writes that is not always root.
@@ -105,17 +113,18 @@ Finding bad_transport(const Case& the, const std::string& name, const Detour& de
 }
 
 Finding weak_hop(const Case& the, std::string_view id, const std::string& where_it_is,
-                 const std::string& next_hop, const Requirement& wanted) {
-  return {std::string(id),
-          Severity::Leak,
-          Certainty::Certain,
-          where_it_is,
-          fmt::format("Postfix asks for {} instead of the recipient's domain, and its own row {} "
-                      "{}.",
-                      next_hop,
-                      the.policy.find_rule(next_hop) ? "is weaker than" : "is missing; it must be",
-                      to_text(wanted.level)),
-          row_command(the, next_hop, wanted)};
+                 const WeakHop& hop) {
+  return {
+      std::string(id),
+      Severity::Leak,
+      Certainty::Certain,
+      where_it_is,
+      fmt::format("Postfix asks for {} instead of the recipient's domain, and its own row {} "
+                  "{}.",
+                  hop.next_hop,
+                  the.policy.find_rule(hop.next_hop) ? "is weaker than" : "is missing; it must be",
+                  to_text(hop.wanted.level)),
+      row_command(the, hop.client, hop.next_hop, hop.wanted)};
 }
 
 /// Where the next hop of all other mail stands, if it is this one.
@@ -133,12 +142,11 @@ bool knows_routes(const Case& the) { return !the.facts.routes.empty(); }
 void judge_entry(const Case& the, std::string_view id, const std::string& where_it_is,
                  const Destination& destination, Findings& found) {
   if (destination.next_hop.empty() || stays_here(destination.next_hop)) return;
-  const PostfixService* service =
-      destination.transport.empty() ? nullptr : service_of_transport(the, destination.transport);
+  const PostfixService* service = client_of(the, destination.transport);
   if (service != nullptr && !is_network_client(*service)) return;
-  const Requirement* wanted = unmet(the, destination.next_hop, the.needs);
+  const Requirement* wanted = unmet(the, service, destination.next_hop, the.needs);
   if (wanted == nullptr) return;
-  Finding finding = weak_hop(the, id, where_it_is, destination.next_hop, *wanted);
+  Finding finding = weak_hop(the, id, where_it_is, {service, destination.next_hop, *wanted});
   finding.certainty = the.has_rows() ? Certainty::Likely : Certainty::Possible;
   found.push_back(std::move(finding));
 }
@@ -159,14 +167,13 @@ void judge_transport_entry(const Case& the, const std::string& table, const Tabl
   const auto wanted = demand_of_pattern(the, entry.key);
   const Destination to = destination_in(entry.value);
   if (!wanted || to.next_hop.empty() || stays_here(to.next_hop)) return;
-  const PostfixService* service =
-      to.transport.empty() ? nullptr : service_of_transport(the, to.transport);
+  const PostfixService* service = client_of(the, to.transport);
   if (service != nullptr && service->program != "smtp") return;
   if (equal_ignoring_case(to.next_hop, entry.key)) return;
-  if (unmet(the, to.next_hop, {&*wanted, 1}) == nullptr) return;
+  if (unmet(the, service, to.next_hop, {&*wanted, 1}) == nullptr) return;
   found.push_back(weak_hop(the, "route-next-hop",
                            fmt::format("main.cf: transport_maps: {}: {}", table, entry.key),
-                           to.next_hop, *wanted));
+                           {service, to.next_hop, *wanted}));
 }
 
 void judge_sender_table(const Case& the, std::string_view parameter, const std::string& table,
@@ -191,15 +198,29 @@ void judge_sender_table(const Case& the, std::string_view parameter, const std::
   }
 }
 
+/// A fallback relay, if one of the clients that take this place's value does not hold it to enough.
+std::optional<WeakHop> weak_fallback(const Case& the, std::string_view program, const Place& place,
+                                     const std::string& relay) {
+  const std::string name = std::string(program) + "_fallback_relay";
+  for (const PostfixService* client : the.config.services_of(program)) {
+    const bool is_meant =
+        place.service == nullptr ? !client->options.contains(name) : client == place.service;
+    if (!is_meant) continue;
+    if (const Requirement* wanted = unmet(the, client, relay, the.needs))
+      return WeakHop{client, relay, *wanted};
+  }
+  return std::nullopt;
+}
+
 /// The relays that take over what cannot be delivered, of one client.
 void check_fallbacks(const Case& the, std::string_view program, std::string_view name,
                      Findings& found) {
   for (const Place& place : places(the, {program}, name))
     for (const std::string& relay : split_list(place.value)) {
       if (stays_here(relay)) continue;
-      const Requirement* wanted = unmet(the, relay, the.needs);
-      if (wanted == nullptr) continue;
-      Finding finding = weak_hop(the, "fallback-relay", where(place, name), relay, *wanted);
+      const auto hop = weak_fallback(the, program, place, relay);
+      if (!hop) continue;
+      Finding finding = weak_hop(the, "fallback-relay", where(place, name), *hop);
       finding.what =
           "What a partner cannot take as required is handed to this relay. " + finding.what;
       found.push_back(std::move(finding));
@@ -241,8 +262,8 @@ void check_routes(const Case& the, Findings& found) {
   }
   tell_of_unknown(the, unknown, found);
   for (const auto& [next_hop, detour] : detours.next_hops) {
-    Finding finding =
-        weak_hop(the, "route-next-hop", origin_of(the, next_hop), next_hop, detour.wanted);
+    Finding finding = weak_hop(the, "route-next-hop", origin_of(the, next_hop),
+                               {detour.client, next_hop, detour.wanted});
     finding.what =
         fmt::format("Mail for {} goes to {}. ", some_of(detour.domains), next_hop) + finding.what;
     found.push_back(std::move(finding));
@@ -252,7 +273,7 @@ void check_routes(const Case& the, Findings& found) {
                      fmt::format("Mail for {} goes by LMTP to {}, which has no row of its own that "
                                  "is as strong.",
                                  some_of(detour.domains), next_hop),
-                     row_command(the, next_hop, detour.wanted)});
+                     row_command(the, detour.client, next_hop, detour.wanted)});
   for (const auto& [transport, detour] : detours.transports)
     found.push_back(bad_transport(the, transport, detour));
   if (the.forced_count > the.forced.size() && knows_routes(the))
@@ -310,7 +331,7 @@ void check_mailbox_transports(const Case& the, Findings& found) {
                      fmt::format("Mail for your own mailboxes goes by LMTP to {} as main.cf says, "
                                  "not as a row does.",
                                  to.next_hop),
-                     row_command(the, to.next_hop, {.level = Level::Encrypt})});
+                     row_command(the, service, to.next_hop, {.level = Level::Encrypt})});
   }
 }
 

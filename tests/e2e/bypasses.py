@@ -107,12 +107,35 @@ ROUTES = [
             before="deferred 4.3.0, relay CLEAR", finding="queued-filter"),
 ]
 
+ROWS_ONLY = f"rows{{number}} unix - - y - - smtp -o smtp_tls_policy_maps={TABLE_MAP}"
+UNLISTED = "UPDATE setting SET value = 'encrypt' WHERE name = 'unlisted_relay'"
+
+
+def _unlisted(what: str, **columns: object) -> Bypass:
+    """Next hops without a row, while unlisted_relay is encrypt."""
+    return Bypass(what, "unlisted relays are held", sql=UNLISTED, **{
+        "main_cf": {"smtp_tls_policy_maps": f"{TABLE_MAP}, {TABLE_MAP.replace(':tls', ':default')}"},
+        "before": "relay CLEAR", "about": "{relay}", "closed_by": "fix", **columns})
+
+
+UNLISTED_RELAYS = [
+    _unlisted("a relay, by a service that asks for it", tables={"transport_maps": "{domain} smtp:[{relay}]"},
+              **NO_LEAK),
+    _unlisted("a relay, by a service that asks for rows alone", master_cf=(ROWS_ONLY,),
+              tables={"transport_maps": "{domain} rows{number}:[{relay}]"}, finding="route-next-hop"),
+    _unlisted("LMTP to another host, which never asks for it", other="lmtp", port=24, finding="lmtp-elsewhere",
+              tables={"transport_maps": "{domain} lmtp:inet:{relay}:24"},
+              main_cf={"lmtp_tls_policy_maps": TABLE_MAP.replace(":tls", ":lmtp")}),
+]
+
 # Values of which there is one for the whole host: a site of its own for each.
 WHOLE_HOST = [
     Bypass("relayhost in brackets", "relayhost in brackets", main_cf={"relayhost": "[{relay}]"}, before="relay CLEAR",
            finding="route-next-hop", about="{relay}", closed_by="fix"),
     Bypass("relayhost as a bare name", "relayhost as a bare name", main_cf={"relayhost": "{relay}"},
            before="relay CLEAR", finding="route-next-hop", about="{relay}", closed_by="fix"),
+    Bypass("relayhost, and main.cf's own level is encrypt", "level encrypt", **NO_LEAK | {"about": "{relay}"},
+           main_cf={"relayhost": "[{relay}]", "smtp_tls_security_level": "encrypt"}),
     Bypass("transport_maps, for every domain", "transport for all", tables={"transport_maps": "* smtp:[{relay}]:25"},
            before="relay CLEAR", finding="route-next-hop", about="{relay}", closed_by="fix"),
     Bypass("default_transport, a service that does not ask", "default transport", master_cf=(NO_TABLE,),
@@ -270,4 +293,4 @@ TLS_REQUIRED = [
             master_cf=("obeys unix - - y - - smtp -o tls_required_enable=yes",), about="obeys"),
 ]
 
-BYPASSES = [*ROUTES, *WHOLE_HOST, *FALLBACK, *STOCK, *TLS_REQUIRED, *MAIN_CF, *STRICT]
+BYPASSES = [*ROUTES, *UNLISTED_RELAYS, *WHOLE_HOST, *FALLBACK, *STOCK, *TLS_REQUIRED, *MAIN_CF, *STRICT]

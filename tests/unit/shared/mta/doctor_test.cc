@@ -234,7 +234,7 @@ TEST_CASE("doctor: questions name what the checks need", "[doctor]") {
   CHECK(asked.addresses == std::set<std::string>{"a@b.example", "postmaster@bank.example",
                                                  "postmaster@forcetls-doctor.shop.example",
                                                  "postmaster@ta.example"});
-  CHECK(asked.tables == std::set<std::string>{"hash:/t", "hash:/p", "ldap:/d"});
+  CHECK(asked.tables == std::set<std::string>{"hash:/t", "hash:/p", "hash:/q", "ldap:/d"});
   CHECK(asked.domain_tables == std::set<std::string>{"ldap:/d"});
   CHECK(asked.pattern_files == std::set<std::string>{"/etc/own"});
   CHECK(asked.policy_tables == std::set<std::string>{"hash:/p"});
