@@ -23,17 +23,17 @@ bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-void add(std::vector<ActionTable>& tables, const PostfixService* service,
+void add(std::vector<PlacedTable>& tables, const PostfixService* service,
          std::string_view parameter, std::string table) {
   const std::string place = where({service, {}, {}}, parameter) + ": " + table;
   if (std::none_of(tables.begin(), tables.end(),
-                   [&](const ActionTable& known) { return known.where == place; }))
+                   [&](const PlacedTable& known) { return known.where == place; }))
     tables.push_back({place, std::move(table)});
 }
 
 /// The tables that one list names: in restrictions what follows check_..._access.
 void add_list(const PostfixConfig& config, const PostfixService* service,
-              std::string_view parameter, bool is_restrictions, std::vector<ActionTable>& tables) {
+              std::string_view parameter, bool is_restrictions, std::vector<PlacedTable>& tables) {
   const auto list = service == nullptr ? config.list(parameter) : config.list(*service, parameter);
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (!is_table(list[i])) continue;
@@ -46,7 +46,7 @@ void add_list(const PostfixConfig& config, const PostfixService* service,
 
 void add_parameter(const PostfixConfig& config, std::string_view program,
                    std::string_view parameter, bool is_restrictions,
-                   std::vector<ActionTable>& tables) {
+                   std::vector<PlacedTable>& tables) {
   // Where main.cf does not set it, mime_header_checks and others are header_checks once more.
   if (config.is_set(parameter)) add_list(config, nullptr, parameter, is_restrictions, tables);
   for (const PostfixService* service : config.services_of(program))
@@ -105,8 +105,8 @@ std::vector<std::string> results_in(std::string_view text, bool is_cidr) {
   return results;
 }
 
-std::vector<ActionTable> action_tables(const PostfixConfig& config) {
-  std::vector<ActionTable> tables;
+std::vector<PlacedTable> action_tables(const PostfixConfig& config) {
+  std::vector<PlacedTable> tables;
   for (const std::string_view parameter : kRestrictions)
     add_parameter(config, "smtpd", parameter, true, tables);
   for (const std::string& restriction_class : config.list("smtpd_restriction_classes"))

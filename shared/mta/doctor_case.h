@@ -74,6 +74,18 @@ Destination destination_in(std::string_view text);
 
 /// The entry of master.cf that a transport names, or nullptr.
 const PostfixService* service_of_transport(const Case& the, std::string_view transport);
+/// A table, and the place that names it.
+struct PlacedTable {
+  std::string where, table;
+};
+
+// Where mail goes is decided by trivial-rewrite, which may have values of its own.
+std::vector<Place> routing_places(const Case& the, std::string_view parameter);
+/// The tables of such a parameter.
+std::vector<PlacedTable> routing_tables(const Case& the, std::string_view parameter);
+/// All tables that `parameter` names in main.cf and for trivial-rewrite.
+std::vector<std::string> routing_tables(const PostfixConfig& config, std::string_view parameter);
+
 /// The client that sends to the next hops of that transport; without one by the usual way. nullptr:
 /// it is not known.
 const PostfixService* client_of(const Case& the, std::string_view transport);
@@ -91,8 +103,11 @@ bool is_plain_key(std::string_view key);
 /// True if all of them are this host: loopback addresses, socket paths.
 bool stays_here(std::string_view next_hops);
 
-/// The same, but an address of this host counts too: for what is handed to a program there. Mail
-/// for a partner that is routed so has not arrived, only come back.
+/// The first of them on loopback where Postfix itself does not listen; empty: none.
+std::string program_here(const Case& the, std::string_view next_hops);
+
+/// As stays_here, but an address of this host counts too: for what is handed to a program there.
+/// Mail for a partner that is routed so has not arrived, only come back.
 bool is_this_host(const Case& the, std::string_view next_hops);
 
 /// The strictest of `needs` that a delivery by `client` to one of `next_hops` would not keep;
@@ -142,11 +157,8 @@ bool is_table(std::string_view element);
 Questions questions_of_policy(const PostfixConfig& config, const RuleStore& policy,
                               const std::string& queue_directory);
 
-/// A table whose results are actions (postfix: access(5), header_checks(5)).
-struct ActionTable {
-  std::string where, table;
-};
-std::vector<ActionTable> action_tables(const PostfixConfig& config);
+/// Tables whose results are actions (postfix: access(5), header_checks(5)).
+std::vector<PlacedTable> action_tables(const PostfixConfig& config);
 /// What follows the word `action` in such a result; empty: it is another one.
 std::string_view argument_of(std::string_view text, std::string_view action);
 

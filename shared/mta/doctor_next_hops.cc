@@ -10,6 +10,8 @@
 namespace forcetls::doctor {
 namespace {
 
+constexpr std::string_view kRewrite = "trivial-rewrite";
+
 /// domain_policy takes ports as numbers only.
 bool has_named_port(std::string_view key) {
   const auto colon = key.rfind(':');
@@ -112,9 +114,28 @@ const PostfixService* service_of_transport(const Case& the, std::string_view tra
   return the.config.find_service(transport, "unix");
 }
 
+std::vector<Place> routing_places(const Case& the, std::string_view parameter) {
+  return places(the, {kRewrite}, parameter);
+}
+
+std::vector<PlacedTable> routing_tables(const Case& the, std::string_view parameter) {
+  std::vector<PlacedTable> tables;
+  for (const Place& place : routing_places(the, parameter))
+    for (const std::string& table : split_list(place.value))
+      tables.push_back({fmt::format("{}: {}", where(place, parameter), table), table});
+  return tables;
+}
+
+std::vector<std::string> routing_tables(const PostfixConfig& config, std::string_view parameter) {
+  std::vector<std::string> tables = config.list(parameter);
+  for (const PostfixService* service : config.services_of(kRewrite))
+    for (std::string& table : config.list(*service, parameter)) tables.push_back(std::move(table));
+  return tables;
+}
+
 const PostfixService* client_of(const Case& the, std::string_view transport) {
   if (!transport.empty()) return service_of_transport(the, transport);
-  const Destination usual = destination_in(the.config.value("default_transport"));
+  const Destination usual = destination_in(routing_places(the, "default_transport").front().value);
   const PostfixService* client = service_of_transport(the, usual.transport);
   return client != nullptr && is_network_client(*client) ? client : nullptr;
 }
@@ -140,6 +161,14 @@ bool is_this_host(const Case& the, std::string_view next_hops) {
   };
   const auto list = split_list(next_hops);
   return !list.empty() && std::all_of(list.begin(), list.end(), is_own);
+}
+
+std::string program_here(const Case& the, std::string_view next_hops) {
+  for (std::string& next_hop : split_list(next_hops)) {
+    const auto key = key_of(next_hop);
+    if (key && is_loopback(*key) && !is_own_listener(the.config, *key)) return std::move(next_hop);
+  }
+  return {};
 }
 
 bool stays_here(std::string_view next_hops) {

@@ -61,9 +61,9 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
   for (const char* name : {"transport_maps", "sender_dependent_relayhost_maps",
                            "sender_dependent_default_transport_maps", "sender_bcc_maps",
                            "recipient_bcc_maps", "smtp_tls_per_site"})
-    for (const std::string& table : config.list(name)) asked.tables.insert(table);
+    for (std::string& table : routing_tables(config, name)) asked.tables.insert(std::move(table));
   ask_domains(config, asked);
-  for (ActionTable& table : action_tables(config))
+  for (PlacedTable& table : action_tables(config))
     asked.action_tables.insert(std::move(table.table));
   for (const char* client : {"smtp", "lmtp"})
     for (const PostfixService* service : config.services_of(client))

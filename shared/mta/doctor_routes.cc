@@ -42,32 +42,38 @@ struct WeakHop {
 
 /// Routes of the forced rows that are not right, by next hop and by transport.
 struct Detours {
-  std::map<std::string, Detour> next_hops, lmtp_hops, transports;
+  std::map<std::string, Detour> next_hops, lmtp_hops, loopback_hops, transports;
 };
+
+bool lmtp_keeps(const Case& the, const PostfixService& client, const std::string& next_hop,
+                const Requirement& wanted) {
+  return is_this_host(the, next_hop) ||
+         (asks_policyd(the, client) && unmet(the, &client, next_hop, {&wanted, 1}) == nullptr);
+}
 
 void judge_route(const Case& the, const ForcedRow& row, const std::string& address,
                  const ResolvedRoute& route, Detours& detours) {
   const PostfixService* service = service_of_transport(the, route.transport);
   if (service != nullptr && is_local_program(service->program)) return;
-  const bool is_client = service != nullptr && is_network_client(*service);
-  if (is_client &&
-      (service->program == "lmtp" ? is_this_host(the, route.next_hop) : stays_here(route.next_hop)))
+  if (service != nullptr && service->program == "lmtp") {
+    if (!lmtp_keeps(the, *service, route.next_hop, row.requirement))
+      add(detours.lmtp_hops, route.next_hop, service, row);
     return;
-  if (!is_client || (service->program == "smtp" && !asks_policyd(the, *service))) {
+  }
+  if (service != nullptr && service->program == "smtp") {
+    if (const std::string hop = program_here(the, route.next_hop); !hop.empty())
+      add(detours.loopback_hops, hop, service, row);
+    if (stays_here(route.next_hop)) return;
+  }
+  if (service == nullptr || service->program != "smtp" || !asks_policyd(the, *service)) {
     add(detours.transports, route.transport, service, row);
     return;
   }
   const auto domain = domain_of_address(address);
   const auto hop = key_of(route.next_hop);
-  if (service->program == "smtp" && domain && hop && hop->text == domain->text) return;
-  if (service->program == "smtp") {
-    if (unmet(the, service, route.next_hop, {&row.requirement, 1}) != nullptr)
-      add(detours.next_hops, route.next_hop, service, row);
-    return;
-  }
-  const bool kept = hop && asks_policyd(the, *service) &&
-                    unmet(the, service, route.next_hop, {&row.requirement, 1}) == nullptr;
-  if (!kept) add(detours.lmtp_hops, route.next_hop, service, row);
+  if (domain && hop && hop->text == domain->text) return;
+  if (unmet(the, service, route.next_hop, {&row.requirement, 1}) != nullptr)
+    add(detours.next_hops, route.next_hop, service, row);
 }
 
 /// The name comes from a table, and whoever writes that is not always root.
@@ -127,59 +133,103 @@ Finding weak_hop(const Case& the, std::string_view id, const std::string& where_
       row_command(the, hop.client, hop.next_hop, hop.wanted)};
 }
 
+/// Mail, as `what` says, that goes to another program on this host.
+Finding loopback_route(const std::string& where_it_is, const std::string& what,
+                       const std::string& next_hop) {
+  return {
+      "loopback-route",
+      Severity::Warning,
+      Certainty::Possible,
+      where_it_is,
+      fmt::format("{} is handed to another program on this host at {}, which must enforce by "
+                  "itself: whether it sends mail on in clear, forcetls cannot see here.",
+                  what, next_hop),
+      "forcetls doctor --config-dir DIRECTORY, if that is another Postfix; otherwise route past "
+      "it"};
+}
+
+Finding lmtp_elsewhere(const Case& the, const std::string& where_it_is, const std::string& what,
+                       const WeakHop& hop) {
+  return {"lmtp-elsewhere",
+          Severity::Leak,
+          Certainty::Certain,
+          where_it_is,
+          fmt::format("Mail for {} goes by LMTP to {}, which has no row of its own that is as "
+                      "strong.",
+                      what, hop.next_hop),
+          row_command(the, hop.client, hop.next_hop, hop.wanted)};
+}
+
 /// Where the next hop of all other mail stands, if it is this one.
 std::string origin_of(const Case& the, const std::string& next_hop) {
-  if (equal_ignoring_case(the.config.value("relayhost"), next_hop)) return "main.cf: relayhost";
+  for (const Place& place : routing_places(the, "relayhost"))
+    if (equal_ignoring_case(place.value, next_hop)) return where(place, "relayhost");
   for (const char* name : {"default_transport", "relay_transport"})
-    if (destination_in(the.config.value(name)).next_hop == next_hop)
-      return fmt::format("main.cf: {}", name);
-  return "main.cf: transport_maps";
+    for (const Place& place : routing_places(the, name))
+      if (destination_in(place.value).next_hop == next_hop) return where(place, name);
+  return where(routing_places(the, "transport_maps").front(), "transport_maps");
 }
 
 bool knows_routes(const Case& the) { return !the.facts.routes.empty(); }
 
 /// A value "transport:nexthop" or, in relayhost's tables, a bare next hop.
 void judge_entry(const Case& the, std::string_view id, const std::string& where_it_is,
-                 const Destination& destination, Findings& found) {
-  if (destination.next_hop.empty() || stays_here(destination.next_hop)) return;
-  const PostfixService* service = client_of(the, destination.transport);
-  if (service != nullptr && !is_network_client(*service)) return;
-  const Requirement* wanted = unmet(the, service, destination.next_hop, the.needs);
+                 const Destination& to, Findings& found) {
+  const PostfixService* service = client_of(the, to.transport);
+  if (to.next_hop.empty() || (service != nullptr && !is_network_client(*service))) return;
+  if (service != nullptr && service->program == "lmtp") {
+    if (is_this_host(the, to.next_hop)) return;
+  } else if (const std::string hop = program_here(the, to.next_hop); !hop.empty()) {
+    found.push_back(loopback_route(where_it_is, "Mail", hop));
+  }
+  const Requirement* wanted = unmet(the, service, to.next_hop, the.needs);
   if (wanted == nullptr) return;
-  Finding finding = weak_hop(the, id, where_it_is, {service, destination.next_hop, *wanted});
+  Finding finding = weak_hop(the, id, where_it_is, {service, to.next_hop, *wanted});
   finding.certainty = the.has_rows() ? Certainty::Likely : Certainty::Possible;
   found.push_back(std::move(finding));
 }
 
-/// The forced demand on the recipients that a transport table's key names; nothing otherwise.
-std::optional<Requirement> demand_of_pattern(const Case& the, std::string_view key) {
+/// The domain of the recipients that a transport table's key names; nothing: all, or none.
+std::optional<NextHopKey> domain_of_pattern(std::string_view key) {
   const auto at = key.rfind('@');
   const std::string_view name = at == key.npos ? key : key.substr(at + 1);
   const auto domain = NextHopKey::parse(name.starts_with('.') ? name.substr(1) : name);
   if (name.empty() || name == "*" || !domain || domain->kind != KeyKind::Name) return std::nullopt;
-  const auto rule = find_policy(the.policy, *domain, the.now).rule;
+  return *domain;
+}
+
+/// The forced demand on such a domain; nothing otherwise.
+std::optional<Requirement> demand_of(const Case& the, const NextHopKey& domain) {
+  const auto rule = find_policy(the.policy, domain, the.now).rule;
   if (!rule || !is_forced(rule->outbound.level)) return std::nullopt;
   return rule->outbound;
 }
 
-void judge_transport_entry(const Case& the, const std::string& table, const TableEntry& entry,
+void judge_transport_entry(const Case& the, const std::string& table_place, const TableEntry& entry,
                            Findings& found) {
-  const auto wanted = demand_of_pattern(the, entry.key);
+  const auto domain = domain_of_pattern(entry.key);
+  const auto wanted = domain ? demand_of(the, *domain) : std::nullopt;
+  if (!wanted) return;
+  const std::string place = fmt::format("{}: {}", table_place, entry.key);
   const Destination to = destination_in(entry.value);
-  if (!wanted || to.next_hop.empty() || stays_here(to.next_hop)) return;
   const PostfixService* service = client_of(the, to.transport);
-  if (service != nullptr && service->program != "smtp") return;
+  if (service != nullptr && service->program == "lmtp") {
+    const WeakHop hop{service, to.next_hop.empty() ? domain->text : to.next_hop, *wanted};
+    if (!lmtp_keeps(the, *service, hop.next_hop, *wanted))
+      found.push_back(lmtp_elsewhere(the, place, entry.key, hop));
+    return;
+  }
+  if (to.next_hop.empty() || (service != nullptr && service->program != "smtp")) return;
+  if (const std::string hop = program_here(the, to.next_hop); !hop.empty())
+    found.push_back(loopback_route(place, "Mail for " + entry.key, hop));
   if (equal_ignoring_case(to.next_hop, entry.key)) return;
-  if (unmet(the, service, to.next_hop, {&*wanted, 1}) == nullptr) return;
-  found.push_back(weak_hop(the, "route-next-hop",
-                           fmt::format("main.cf: transport_maps: {}: {}", table, entry.key),
-                           {service, to.next_hop, *wanted}));
+  if (unmet(the, service, to.next_hop, {&*wanted, 1}) != nullptr)
+    found.push_back(weak_hop(the, "route-next-hop", place, {service, to.next_hop, *wanted}));
 }
 
-void judge_sender_table(const Case& the, std::string_view parameter, const std::string& table,
-                        Findings& found) {
+void judge_sender_table(const Case& the, std::string_view parameter, const std::string& place,
+                        const std::string& table, Findings& found) {
   if (is_our_map(table, "sender")) return;
-  const std::string place = fmt::format("main.cf: {}: {}", parameter, table);
   const auto listed = the.facts.tables.find(table);
   if (listed == the.facts.tables.end()) {
     found.push_back({"sender-route", Severity::Note, Certainty::Possible, place,
@@ -217,7 +267,10 @@ void check_fallbacks(const Case& the, std::string_view program, std::string_view
                      Findings& found) {
   for (const Place& place : places(the, {program}, name))
     for (const std::string& relay : split_list(place.value)) {
-      if (stays_here(relay)) continue;
+      const std::string here = program == "smtp" ? program_here(the, relay) : std::string();
+      if (!here.empty())
+        found.push_back(
+            loopback_route(where(place, name), "What a partner cannot take as required", here));
       const auto hop = weak_fallback(the, program, place, relay);
       if (!hop) continue;
       Finding finding = weak_hop(the, "fallback-relay", where(place, name), *hop);
@@ -269,11 +322,11 @@ void check_routes(const Case& the, Findings& found) {
     found.push_back(std::move(finding));
   }
   for (const auto& [next_hop, detour] : detours.lmtp_hops)
-    found.push_back({"lmtp-elsewhere", Severity::Leak, Certainty::Certain, origin_of(the, next_hop),
-                     fmt::format("Mail for {} goes by LMTP to {}, which has no row of its own that "
-                                 "is as strong.",
-                                 some_of(detour.domains), next_hop),
-                     row_command(the, detour.client, next_hop, detour.wanted)});
+    found.push_back(lmtp_elsewhere(the, origin_of(the, next_hop), some_of(detour.domains),
+                                   {detour.client, next_hop, detour.wanted}));
+  for (const auto& [next_hop, detour] : detours.loopback_hops)
+    found.push_back(
+        loopback_route(origin_of(the, next_hop), "Mail for " + some_of(detour.domains), next_hop));
   for (const auto& [transport, detour] : detours.transports)
     found.push_back(bad_transport(the, transport, detour));
   if (the.forced_count > the.forced.size() && knows_routes(the))
@@ -286,21 +339,21 @@ void check_routes(const Case& the, Findings& found) {
 void check_relayhost(const Case& the, Findings& found) {
   // With the routes of the forced domains known, they have been judged better than can be here.
   if (the.has_rows() && knows_routes(the)) return;
-  const std::string relayhost = the.config.value("relayhost");
-  judge_entry(the, "route-next-hop", "main.cf: relayhost", {{}, relayhost}, found);
+  for (const Place& place : routing_places(the, "relayhost"))
+    judge_entry(the, "route-next-hop", where(place, "relayhost"), {{}, place.value}, found);
   for (const char* name : {"default_transport", "relay_transport"})
-    judge_entry(the, "route-next-hop", fmt::format("main.cf: {}", name),
-                destination_in(the.config.value(name)), found);
+    for (const Place& place : routing_places(the, name))
+      judge_entry(the, "route-next-hop", where(place, name), destination_in(place.value), found);
 }
 
 void check_transport_entries(const Case& the, Findings& found) {
-  for (const std::string& table : the.config.list("transport_maps")) {
+  for (const auto& [place, table] : routing_tables(the, "transport_maps")) {
     const auto listed = the.facts.tables.find(table);
     if (listed == the.facts.tables.end()) continue;
     for (const TableEntry& entry : listed->second) {
       // A plain domain's route has been resolved; users and sub-domains have not.
       if (knows_routes(the) && the.facts.routes.contains(sample_address(entry.key))) continue;
-      judge_transport_entry(the, table, entry, found);
+      judge_transport_entry(the, place, entry, found);
     }
   }
 }
@@ -308,8 +361,8 @@ void check_transport_entries(const Case& the, Findings& found) {
 void check_sender_routes(const Case& the, Findings& found) {
   for (const char* name :
        {"sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps"})
-    for (const std::string& table : the.config.list(name))
-      judge_sender_table(the, name, table, found);
+    for (const auto& [place, table] : routing_tables(the, name))
+      judge_sender_table(the, name, place, table, found);
 }
 
 void check_fallback_relay(const Case& the, Findings& found) {

@@ -29,9 +29,9 @@ std::string some_domain(const Case& the) {
 }
 
 void tell_of_transports(const Case& the, Findings& found) {
-  for (const std::string& table : the.config.list("transport_maps")) {
+  for (const auto& [place, table] : routing_tables(the, "transport_maps")) {
     if (the.facts.tables.contains(table) || is_our_map(table, "transport")) continue;
-    tell(fmt::format("main.cf: transport_maps: {}", table),
+    tell(place,
          "This table cannot be listed here. Where mail for the domains with rows goes has been "
          "asked of Postfix; routes of single users and of sub-domains have not been seen: each "
          "next hop needs a row of its own.",

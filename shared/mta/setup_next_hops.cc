@@ -69,9 +69,47 @@ struct Proposals {
   std::vector<Proposal> list{};
 };
 
-void propose_row(const std::string& where, const std::string& next_hop, Proposals& proposals) {
+/// What follows the last colon, unless that is part of an address in brackets; else `otherwise`.
+std::string_view port_in(std::string_view text, std::string_view otherwise) {
+  const auto colon = text.rfind(':');
+  const auto close = text.find(']');
+  if (colon == text.npos || (close != text.npos && colon < close)) return otherwise;
+  return text.substr(colon + 1);
+}
+
+std::string_view number_of_port(std::string_view port) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kPorts{
+      {{"smtp", "25"}, {"submission", "587"}, {"submissions", "465"}, {"smtps", "465"}}};
+  for (const auto& [name, number] : kPorts)
+    if (port == name) return number;
+  return port;
+}
+
+bool is_loopback_text(std::string_view host) {
+  const auto key = NextHopKey::parse(host);
+  return key && is_loopback(*key);
+}
+
+/// True if a listener without a host of its own is reached by loopback.
+bool listens_on_loopback(const PostfixConfig& config, const PostfixService& service) {
+  const auto interfaces = config.list(service, "inet_interfaces");
+  return std::any_of(interfaces.begin(), interfaces.end(), [](const std::string& interface) {
+    return interface == "all" || interface == "loopback-only" || is_loopback_text(interface) ||
+           is_loopback_text("[" + interface + "]");
+  });
+}
+
+void propose_row(SetupDraft& draft, const Source& source, const std::string& where,
+                 const std::string& next_hop, Proposals& proposals) {
   const auto key = NextHopKey::parse(next_hop);
-  if (!key || key->text.empty() || key->kind == KeyKind::LocalPath || is_loopback(*key)) return;
+  if (!key || key->text.empty() || key->kind == KeyKind::LocalPath) return;
+  if (is_loopback(*key)) {
+    // A filter hands mail back.
+    if (source.parameter != "content_filter" && !is_own_listener(draft.config(), *key))
+      draft.advise(where + " hands mail to another program on this host at " + next_hop +
+                   ", which must enforce by itself");
+    return;
+  }
   if (proposals.settled.insert(key->text).second)
     proposals.list.push_back({where, next_hop, key->text});
 }
@@ -92,9 +130,9 @@ void look_at(SetupDraft& draft, const Source& source, const std::string& text, P
   const std::string where = name_of(place) + ": " + std::string(source.parameter);
   switch (source.form) {
     case Form::NextHop:
-      return propose_row(where, text, proposals);
+      return propose_row(draft, source, where, text, proposals);
     case Form::Transport:
-      return propose_row(where, next_hop_of(draft, text), proposals);
+      return propose_row(draft, source, where, next_hop_of(draft, text), proposals);
     case Form::Host: {
       const auto key = NextHopKey::parse(text.starts_with("inet:") ? text.substr(5) : text);
       // Without a host before the port it is this one.
@@ -135,6 +173,18 @@ std::vector<std::string> tables_to_list(const PostfixConfig& config) {
     if (source.is_table) take(source.parameter);
   for (const std::string_view parameter : kOwnDomainLists) take(parameter);
   return tables;
+}
+
+bool is_own_listener(const PostfixConfig& config, const NextHopKey& key) {
+  const std::string_view port = number_of_port(port_in(key.text, "25"));
+  const auto& services = config.services();
+  return std::any_of(services.begin(), services.end(), [&](const PostfixService& service) {
+    if (service.type != "inet" || (service.program != "smtpd" && service.program != "postscreen"))
+      return false;
+    if (number_of_port(port_in(service.name, service.name)) != port) return false;
+    return service.name.find(':') == service.name.npos ? listens_on_loopback(config, service)
+                                                       : is_loopback_text(service.name);
+  });
 }
 
 void advise_next_hops(SetupDraft& draft) {

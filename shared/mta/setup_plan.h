@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "shared/core/next_hop_key.h"
 #include "shared/core/policy.h"
 #include "shared/mta/postconf.h"
 
@@ -93,6 +94,9 @@ std::vector<std::string> files_to_read(const PostfixConfig& config);
 /// True if a value of smtp_tls_security_level proves more than `encrypt`, which is all that the map
 /// default can answer: where it is in force, that map could only lower it.
 bool proves_more_than_defaults(std::string_view level);
+
+/// True if Postfix itself takes mail at the port of a next hop on loopback.
+bool is_own_listener(const PostfixConfig& config, const NextHopKey& key);
 
 /// The command that runs `sql`, which has no double quotes in it.
 std::string sqlite_command(std::string_view policy_db, std::string_view sql);

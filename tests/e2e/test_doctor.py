@@ -16,6 +16,7 @@ from lab.host_files import DAEMON_USER
 from lab.lab import Lab
 from lab.network import DNS_ADDRESS, MAIL_HOST
 from lab.site_services import TlsPolicyResolver
+from lab.waiting import wait_for
 
 NOTHING, WARNING, LEAK, NOT_EXAMINED, EX_USAGE = 0, 1, 2, 3, 64
 MOST_FIXES = 40
@@ -83,8 +84,23 @@ def test_every_finding_has_a_section_in_the_manual():
     sections = set(re.findall(r"^\.SS (\S+)$", manual, re.MULTILINE))
     assert len(sections) > 40
     found = set(re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', sources)) - {"loopback-only", "forcetls-milter",
-                                                                      "forcetls-policyd"}
+                                                                      "forcetls-policyd", "trivial-rewrite"}
     assert found == sections
+
+
+def test_a_route_to_another_program_on_this_host_is_a_warning(lab: Lab, bolted: Forcetls):
+    partner = lab.partners.add("clear")
+    bolted.add_row(partner.domain, "encrypt")
+    second = lab.start_second_instance(10325, "postfix-out")
+    lab.postfix.set(relayhost="[127.0.0.1]:10325")
+    lab.postfix.reload()
+    submission = lab.send(f"user@{partner.domain}")
+    wait_for(lambda: any(submission.token in message.data for message in list(partner.server.messages)),
+             60, "the message by way of the second instance")
+    _, findings = bolted.doctor()
+    second.stop()
+    assert "loopback-route" in _ids(findings, "warning"), findings
+    assert "[127.0.0.1]:10325, which must enforce by itself" in bolted.setup().stdout
 
 
 def test_running_the_fixes_one_after_the_other_leaves_nothing(lab: Lab, stock: Forcetls):

@@ -34,7 +34,46 @@ TEST_CASE("doctor: routes", "[doctor]") {
        [&](Bench& b) {
          b.set("relayhost", "[127.0.0.1]:2525").route(address, "smtp", "[127.0.0.1]:2525");
        },
+       {"warning possible loopback-route @ main.cf: relayhost"}},
+      {"relayhost on loopback, Postfix not running",
+       [](Bench& b) {
+         b.facts.is_running = false;
+         b.set("relayhost", "[127.0.0.1]:2525").facts.routes.clear();
+       },
+       {"warning possible loopback-route @ main.cf: relayhost"}},
+      {"relayhost is Postfix itself",
+       [&](Bench& b) { b.set("relayhost", "[127.0.0.1]").route(address, "smtp", "[127.0.0.1]"); },
        {}},
+      {"relayhost is a listener of Postfix",
+       [&](Bench& b) {
+         b.service({"[::1]:10025/inet", "smtpd"});
+         b.set("relayhost", "[::1]:10025").route(address, "smtp", "[::1]:10025");
+       },
+       {}},
+      {"relayhost is a port where Postfix listens for others only",
+       [&](Bench& b) {
+         b.service({"192.0.2.1:10025/inet", "smtpd"});
+         b.set("relayhost", "[127.0.0.1]:10025").route(address, "smtp", "[127.0.0.1]:10025");
+       },
+       {"warning possible loopback-route @ main.cf: relayhost"}},
+      {"relayhost is the port of Postfix, which does not listen on loopback",
+       [&](Bench& b) {
+         b.set("inet_interfaces", "192.0.2.1").set("relayhost", "localhost:smtp");
+         b.route(address, "smtp", "localhost:smtp");
+       },
+       {"warning possible loopback-route @ main.cf: relayhost"}},
+      {"relayhost of trivial-rewrite alone",
+       [&](Bench& b) {
+         b.option("rewrite/unix", "relayhost", "[relay.example]");
+         b.route(address, "smtp", "[relay.example]");
+       },
+       {"leak certain route-next-hop @ master.cf: rewrite/unix: -o relayhost"}},
+      {"relayhost of trivial-rewrite alone, Postfix not running",
+       [](Bench& b) {
+         b.facts.is_running = false;
+         b.option("rewrite/unix", "relayhost", "[relay.example]").facts.routes.clear();
+       },
+       {"leak likely route-next-hop @ master.cf: rewrite/unix: -o relayhost"}},
       {"several relays, each with a row as strong",
        [&](Bench& b) {
          b.set("relayhost", "[a.example], b.example:587")
@@ -55,7 +94,7 @@ TEST_CASE("doctor: routes", "[doctor]") {
          b.set("relayhost", "[127.0.0.1]:2525, [relay.example]")
              .route(address, "smtp", "[127.0.0.1]:2525, [relay.example]");
        },
-       weak},
+       {weak.front(), "warning possible loopback-route @ main.cf: transport_maps"}},
       {"a relay here, then something with a slash",
        [&](Bench& b) {
          b.set("relayhost", "[relay.example], a/b").route(address, "smtp", "[relay.example], a/b");
@@ -85,6 +124,33 @@ TEST_CASE("doctor: routes", "[doctor]") {
          b.facts.tables["hash:/t"] = {{"u@bank.example", "smtp:[gate.example]"}};
        },
        {"leak certain route-next-hop @ main.cf: transport_maps: hash:/t: u@bank.example"}},
+      {"transport map of trivial-rewrite for a user",
+       [](Bench& b) {
+         b.option("rewrite/unix", "transport_maps", "hash:/t");
+         b.facts.tables["hash:/t"] = {{"u@bank.example", "smtp:[gate.example]"}};
+       },
+       {"leak certain route-next-hop @ master.cf: rewrite/unix: -o transport_maps: hash:/t: "
+        "u@bank.example"}},
+      {"transport map for a user, to loopback",
+       [](Bench& b) {
+         b.set("transport_maps", "hash:/t");
+         b.facts.tables["hash:/t"] = {{"u@bank.example", "smtp:[127.0.0.1]:2525"}};
+       },
+       {"warning possible loopback-route @ main.cf: transport_maps: hash:/t: u@bank.example"}},
+      {"transport map for a user, by LMTP",
+       [](Bench& b) {
+         b.set("transport_maps", "hash:/t");
+         b.facts.tables["hash:/t"] = {{"u@bank.example", "lmtp:inet:store.example:24"}};
+       },
+       {"leak certain lmtp-elsewhere @ main.cf: transport_maps: hash:/t: u@bank.example"}},
+      {"transport map for a user, by LMTP to a hop with a row, and here",
+       [](Bench& b) {
+         b.set("transport_maps", "hash:/t");
+         b.row({.key = "store.example:24", .outbound = Level::Secure});
+         b.facts.tables["hash:/t"] = {{"u@bank.example", "lmtp:inet:store.example:24"},
+                                      {"v@bank.example", "lmtp:unix:private/dovecot-lmtp"}};
+       },
+       {}},
       {"transport map for others",
        [](Bench& b) {
          b.set("transport_maps", "hash:/t");
@@ -129,7 +195,8 @@ TEST_CASE("doctor: routes", "[doctor]") {
        {}},
       {"fallback",
        [](Bench& b) { b.set("smtp_fallback_relay", "[fall.example], 127.0.0.1:26"); },
-       {"leak certain fallback-relay @ main.cf: smtp_fallback_relay"}},
+       {"leak certain fallback-relay @ main.cf: smtp_fallback_relay",
+        "warning possible loopback-route @ main.cf: smtp_fallback_relay"}},
       {"old fallback",
        [](Bench& b) { b.set("fallback_relay", "fall.example"); },
        {"leak certain fallback-relay @ main.cf: smtp_fallback_relay"}},
@@ -147,6 +214,16 @@ TEST_CASE("doctor: routes", "[doctor]") {
                                       {"@c.example", "DUNNO"}};
        },
        {"leak likely sender-route @ main.cf: sender_dependent_relayhost_maps: hash:/s"}},
+      {"sender's relay of trivial-rewrite, and one on loopback",
+       [](Bench& b) {
+         b.option("rewrite/unix", "sender_dependent_relayhost_maps", "hash:/s");
+         b.facts.tables["hash:/s"] = {{"@a.example", "[out.example]"},
+                                      {"@b.example", "[127.0.0.1]:26"}};
+       },
+       {"leak likely sender-route @ master.cf: rewrite/unix: -o sender_dependent_relayhost_maps: "
+        "hash:/s",
+        "warning possible loopback-route @ master.cf: rewrite/unix: -o "
+        "sender_dependent_relayhost_maps: hash:/s"}},
       {"sender's relays that cannot be listed",
        [](Bench& b) { b.set("sender_dependent_relayhost_maps", "ldap:/s"); },
        {}},
