@@ -141,8 +141,10 @@ std::string sql_command(const Case& the, const std::string& sql) {
 }
 
 std::string setting_command(const Case& the, std::string_view name, std::string_view value) {
-  return sql_command(the,
-                     fmt::format("UPDATE setting SET value = '{}' WHERE name = '{}'", value, name));
+  std::string quoted;
+  for (const char c : value) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return sql_command(
+      the, fmt::format("UPDATE setting SET value = '{}' WHERE name = '{}'", quoted, name));
 }
 
 bool is_our_map(std::string_view table, std::string_view name) {

@@ -15,7 +15,9 @@ constexpr std::size_t kMostTold = 200;
 void add_name(std::set<std::string>& domains, std::string_view text) {
   if (text.find_first_of(":/=!@") != text.npos) return;
   const auto key = NextHopKey::parse(text);
-  if (!key || key->kind != KeyKind::Name || key->text.find('.') == std::string::npos ||
+  // Tables and files are not always root's, and no row can name a domain of other characters.
+  if (!key || !is_plain_key(key->text)) return;
+  if (key->kind != KeyKind::Name || key->text.find('.') == std::string::npos ||
       key->text == "localhost.localdomain")
     return;
   domains.insert(key->text);

@@ -52,9 +52,9 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
        "postsuper -r 'A;reboot'"},
       {"nor a name that is not one",
        [](Bench& b) {
-         b.set("mydestination", "$myhostname, a`reboot`.example")
-             .row({.key = "a`reboot`.example"})
-             .route("postmaster@a`reboot`.example", "local", "a`reboot`.example");
+         b.set("mydestination", "$myhostname, own.example").row({.key = "own.example"});
+         b.route("postmaster@own.example", "local", "own.example");
+         b.policy.mutable_settings().own_domains.push_back("a`reboot`.example");
        },
        "forcetls setup --apply"},
       {"a listener's restrictions without blanks",
@@ -105,4 +105,16 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
     row.make(bench);
     CHECK(bench.findings().front().fix == row.want);
   }
+}
+
+TEST_CASE("doctor: names that are none enter no command", "[doctor]") {
+  Bench bench;
+  bench.bolt_on().set("relay_domains", "hash:/r");
+  bench.facts.tables["hash:/r"] = {
+      {"x.o'brien.example", "x"}, {"y.example';delete", "x"}, {"z.example", "x"}};
+  CHECK(finding_of(bench, "own-domains").fix ==
+        "sqlite3 /p.db \"UPDATE setting SET value = 'mail.ours.example ours.example z.example' "
+        "WHERE name = 'own_domains'\"");
+  bench.policy.mutable_settings().own_domains.push_back("o'brien.example");
+  CHECK_THAT(finding_of(bench, "own-domains").fix, ContainsSubstring("o''brien.example"));
 }
