@@ -57,7 +57,7 @@ Result<DoctorReport> examine_once(const Config& config, const PostfixInstance& p
   if (!policy) return fail(policy.error());
   if (auto settings = facts.policy.is_wal ? SettingTable{} : read_settings(config.policy_db))
     facts.settings = *std::move(settings);
-  gather(postfix, *postconf,
+  gather(postfix, *postconf, **policy,
          doctor::questions(*postconf, **policy, postfix.queue_directory(), facts.our_addresses),
          facts);
   SystemClock clock;

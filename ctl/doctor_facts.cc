@@ -133,11 +133,11 @@ void ask_sockets(const PostfixInstance& postfix, const PostfixConfig& config,
   }
 }
 
-void ask_routes(const PostfixInstance& postfix, const Questions& questions, HostFacts& facts,
-                Progress& progress) {
+void ask_routes(const PostfixInstance& postfix, const std::set<std::string>& addresses,
+                HostFacts& facts, Progress& progress) {
   if (!facts.is_running) return;
   bool answers = true;
-  for (const std::string& address : questions.addresses) {
+  for (const std::string& address : addresses) {
     progress.step();
     // A service that does not answer at all would cost its deadline for each address.
     Result<ResolvedRoute> route = fail(ErrorCode::Busy, address);
@@ -186,8 +186,8 @@ doctor::PolicyFile look_at_policy_file(const std::string& path) {
           .only_root_writes_directory = only_root_writes(fs::path(real).parent_path())};
 }
 
-void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Questions& questions,
-            HostFacts& facts) {
+void gather(const PostfixInstance& postfix, const PostfixConfig& config, const RuleStore& policy,
+            const Questions& questions, HostFacts& facts) {
   Progress progress("looking", questions.addresses.size() + questions.tables.size() +
                                    questions.action_tables.size() + questions.policy_tables.size() +
                                    questions.status_filters.size() + questions.our_tables.size() +
@@ -196,7 +196,9 @@ void gather(const PostfixInstance& postfix, const PostfixConfig& config, const Q
   ask_tables(postfix, questions, facts, progress);
   ask_domains(postfix, questions, facts);
   ask_sockets(postfix, config, questions, facts, progress);
-  ask_routes(postfix, questions, facts, progress);
+  auto addresses = doctor::addresses_to_resolve(config, policy, facts);
+  addresses.insert(questions.addresses.begin(), questions.addresses.end());
+  ask_routes(postfix, addresses, facts, progress);
   for (const std::string& file : questions.files)
     if (is_missing_or_empty(file)) facts.missing_files.insert(file);
   facts.queued_filters = queued_filters(postfix, progress, facts.whole_queue_seen);

@@ -20,7 +20,7 @@ std::set<std::string> host_addresses();
 doctor::PolicyFile look_at_policy_file(const std::string& path);
 
 /// Answers what it can; what fails is left out, for the checks to say so.
-void gather(const PostfixInstance& postfix, const PostfixConfig& config,
+void gather(const PostfixInstance& postfix, const PostfixConfig& config, const RuleStore& policy,
             const doctor::Questions& questions, doctor::HostFacts& facts);
 
 }  // namespace forcetls

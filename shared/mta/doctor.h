@@ -129,6 +129,11 @@ std::vector<std::string> results_in(std::string_view text, bool is_cidr);
 Questions questions(const PostfixConfig& config, const RuleStore& policy,
                     const std::string& queue_directory, const std::set<std::string>& our_addresses);
 
+/// More addresses of which Postfix should say where it sends them: those that the tables give
+/// copies of messages, or whole messages. For facts that have the tables.
+std::set<std::string> addresses_to_resolve(const PostfixConfig& config, const RuleStore& policy,
+                                           const HostFacts& facts);
+
 /// All findings, the worst first; but before them what makes the commands of others do harm.
 std::vector<Finding> examine(const PostfixConfig& config, const RuleStore& policy,
                              const HostFacts& facts, TimePoint now);

@@ -1,5 +1,5 @@
-// FILTER and BCC in access tables and header checks: each sends single messages another way than
-// main.cf's own parameters say.
+// Access tables and header checks: the actions in them, and FILTER, which sends single messages
+// another way than main.cf's own parameters say.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -125,10 +125,8 @@ void check_actions(const Case& the, Findings& found) {
   for (const auto& [place, table] : action_tables(the.config)) {
     const auto actions = the.facts.actions.find(table);
     if (actions == the.facts.actions.end()) continue;
-    for (const std::string& action : actions->second) {
+    for (const std::string& action : actions->second)
       judge_filter_action(the, place, argument_of(action, "FILTER"), found);
-      judge_copy(the, place, std::string(argument_of(action, "BCC")), Certainty::Likely, found);
-    }
   }
 }
 

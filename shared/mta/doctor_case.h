@@ -164,9 +164,14 @@ std::string_view argument_of(std::string_view text, std::string_view action);
 
 using Findings = std::vector<Finding>;
 
-/// What doctor_copies.cc says of a blind copy, and of a FILTER action.
-void judge_copy(const Case& the, const std::string& place, const std::string& address,
-                Certainty certainty, Findings& found);
+/// The forced demand on the recipients that a table's key names (user@domain, domain, .domain);
+/// nothing otherwise.
+std::optional<Requirement> demand_of_pattern(const Case& the, std::string_view key);
+
+/// The tables that say who else is given a message, or who instead.
+std::set<std::string> tables_of_recipients(const PostfixConfig& config);
+
+/// What doctor_copies.cc says of a FILTER action.
 void judge_filter_action(const Case& the, const std::string& place, std::string_view filter,
                          Findings& found);
 
@@ -197,7 +202,7 @@ void check_mailbox_transports(const Case& the, Findings& found);  // doctor_rout
 void check_content_filter(const Case& the, Findings& found);      // doctor_copies.cc
 void check_proxy_filter(const Case& the, Findings& found);        // doctor_copies.cc
 void check_actions(const Case& the, Findings& found);             // doctor_actions.cc
-void check_bcc(const Case& the, Findings& found);                 // doctor_copies.cc
+void check_recipients(const Case& the, Findings& found);          // doctor_recipients.cc
 void check_milter_hosts(const Case& the, Findings& found);        // doctor_copies.cc
 void check_queued_filters(const Case& the, Findings& found);      // doctor_copies.cc
 void check_memory(const Case& the, Findings& found);              // doctor_client.cc

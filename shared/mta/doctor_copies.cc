@@ -1,11 +1,7 @@
-// Copies of a message that leave by other ways than its delivery: filters, proxies, milters and
-// blind copies on other hosts, and filters that queued messages remember.
+// Copies of a message that leave by other ways than its delivery: filters, proxies and milters on
+// other hosts, and filters that queued messages remember.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <set>
-
-#include "shared/core/ascii.h"
 #include "shared/mta/doctor_case.h"
 
 namespace forcetls::doctor {
@@ -57,48 +53,7 @@ std::string list_without(std::string_view text, const std::string& element) {
   return list;
 }
 
-bool names_domain(const Case& the, std::string_view parameter, std::string_view domain) {
-  for (const std::string& name : the.config.list(parameter))
-    if (equal_ignoring_case(name, domain)) return true;
-  return false;
-}
-
-bool is_own_domain(const Case& the, std::string_view domain) {
-  if (the.policy.settings().is_own(domain)) return true;
-  for (const char* name : {"mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
-    if (names_domain(the, name, domain)) return true;
-  return false;
-}
-
-const PostfixService* client_of_copies(const Case& the, const std::string& address) {
-  const auto route = the.facts.routes.find(address);
-  return client_of(the, route == the.facts.routes.end() ? std::string() : route->second.transport);
-}
-
-bool is_delivered_here(const Case& the, const std::string& address) {
-  const auto route = the.facts.routes.find(address);
-  if (route == the.facts.routes.end()) return false;
-  const PostfixService* service = service_of_transport(the, route->second.transport);
-  if (service == nullptr || stays_here(route->second.next_hop)) return true;
-  return !is_network_client(*service);
-}
-
 }  // namespace
-
-void judge_copy(const Case& the, const std::string& place, const std::string& address,
-                Certainty certainty, Findings& found) {
-  if (address.empty() || address.find('@') == address.npos || is_delivered_here(the, address))
-    return;
-  const auto domain = domain_of_address(address);
-  if (!domain || is_own_domain(the, domain->text)) return;
-  const PostfixService* client = client_of_copies(the, address);
-  const Requirement* wanted = unmet(the, client, domain->text, the.needs);
-  if (wanted == nullptr) return;
-  found.push_back(
-      {"bcc-copy", Severity::Leak, certainty, place,
-       fmt::format("Copies go to {}, which is not held to what forced mail demands.", domain->text),
-       row_command(the, client, domain->text, *wanted)});
-}
 
 void judge_filter_action(const Case& the, const std::string& place, std::string_view filter,
                          Findings& found) {
@@ -109,29 +64,6 @@ void judge_filter_action(const Case& the, const std::string& place, std::string_
                                weak->next_hop, to_text(weak->wanted->level)),
                    row_command(the, weak->client, weak->next_hop, *weak->wanted)});
 }
-
-namespace {
-
-void judge_copy_table(const Case& the, std::string_view parameter, const std::string& table,
-                      Findings& found) {
-  const std::string place = fmt::format("main.cf: {}: {}", parameter, table);
-  const auto listed = the.facts.tables.find(table);
-  if (listed == the.facts.tables.end()) {
-    found.push_back({"bcc-copy", Severity::Note, Certainty::Possible, place,
-                     "This table cannot be listed here: each domain that it sends copies to needs "
-                     "a row as strong as those of forced mail.",
-                     "forcetls check ADDRESS"});
-    return;
-  }
-  std::set<std::string> domains;
-  for (const TableEntry& entry : listed->second) {
-    const auto domain = domain_of_address(entry.value);
-    if (domain && domains.insert(domain->text).second)
-      judge_copy(the, place, entry.value, Certainty::Likely, found);
-  }
-}
-
-}  // namespace
 
 void check_content_filter(const Case& the, Findings& found) {
   constexpr std::string_view kName = "content_filter";
@@ -154,14 +86,6 @@ void check_proxy_filter(const Case& the, Findings& found) {
                                    place.value),
                        place.service == nullptr ? unset_command(the, place, kName)
                                                 : set_command(the, place, kName, "")});
-}
-
-void check_bcc(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"cleanup"}, "always_bcc"))
-    judge_copy(the, where(place, "always_bcc"), place.value, Certainty::Certain, found);
-  for (const char* name : {"sender_bcc_maps", "recipient_bcc_maps"})
-    for (const std::string& table : the.config.list(name))
-      judge_copy_table(the, name, table, found);
 }
 
 void check_milter_hosts(const Case& the, Findings& found) {

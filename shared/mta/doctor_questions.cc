@@ -32,6 +32,9 @@ void ask_domains(const PostfixConfig& config, Questions& asked) {
       if (is_table(element)) asked.domain_tables.insert(element);
     }
   asked.tables.insert(asked.domain_tables.begin(), asked.domain_tables.end());
+  // Debian's is /etc/mailname.
+  if (const auto origin = config.value("myorigin"); origin.starts_with('/'))
+    asked.pattern_files.insert(origin);
 }
 
 void ask_files(const PostfixConfig& config, const Rule& rule, const std::string& queue_directory,
@@ -59,9 +62,9 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
     for (const std::string& table : config.list(*service, "lmtp_tls_policy_maps"))
       if (!is_our_map(table, "lmtp")) asked.tables.insert(table);
   for (const char* name : {"transport_maps", "sender_dependent_relayhost_maps",
-                           "sender_dependent_default_transport_maps", "sender_bcc_maps",
-                           "recipient_bcc_maps", "smtp_tls_per_site"})
+                           "sender_dependent_default_transport_maps", "smtp_tls_per_site"})
     for (std::string& table : routing_tables(config, name)) asked.tables.insert(std::move(table));
+  asked.tables.merge(tables_of_recipients(config));
   ask_domains(config, asked);
   for (PlacedTable& table : action_tables(config))
     asked.action_tables.insert(std::move(table.table));
@@ -76,8 +79,6 @@ Questions questions_of_policy(const PostfixConfig& config, const RuleStore& poli
     if (const auto file = config.value(*service, "smtp_tls_CAfile"); !file.empty())
       asked.files.insert(file);
   }
-  if (const auto address = config.value("always_bcc"); !address.empty())
-    asked.addresses.insert(address);
   policy.for_each_rule([&](const Rule& rule) {
     if (rule.mode != Mode::Enforce || !is_forced(rule.outbound.level)) return;
     ask_files(config, rule, queue_directory, asked);

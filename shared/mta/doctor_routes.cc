@@ -189,7 +189,7 @@ void judge_entry(const Case& the, std::string_view id, const std::string& where_
   found.push_back(std::move(finding));
 }
 
-/// The domain of the recipients that a transport table's key names; nothing: all, or none.
+/// The domain of the recipients that a table's key names; nothing: all, or none.
 std::optional<NextHopKey> domain_of_pattern(std::string_view key) {
   const auto at = key.rfind('@');
   const std::string_view name = at == key.npos ? key : key.substr(at + 1);
@@ -198,18 +198,11 @@ std::optional<NextHopKey> domain_of_pattern(std::string_view key) {
   return *domain;
 }
 
-/// The forced demand on such a domain; nothing otherwise.
-std::optional<Requirement> demand_of(const Case& the, const NextHopKey& domain) {
-  const auto rule = find_policy(the.policy, domain, the.now).rule;
-  if (!rule || !is_forced(rule->outbound.level)) return std::nullopt;
-  return rule->outbound;
-}
-
 void judge_transport_entry(const Case& the, const std::string& table_place, const TableEntry& entry,
                            Findings& found) {
   const auto domain = domain_of_pattern(entry.key);
-  const auto wanted = domain ? demand_of(the, *domain) : std::nullopt;
-  if (!wanted) return;
+  const auto wanted = demand_of_pattern(the, entry.key);
+  if (!domain || !wanted) return;
   const std::string place = fmt::format("{}: {}", table_place, entry.key);
   const Destination to = destination_in(entry.value);
   const PostfixService* service = client_of(the, to.transport);
@@ -301,6 +294,14 @@ void tell_of_unknown(const Case& the, const std::vector<std::string>& unknown, F
 }
 
 }  // namespace
+
+std::optional<Requirement> demand_of_pattern(const Case& the, std::string_view key) {
+  const auto domain = domain_of_pattern(key);
+  if (!domain) return std::nullopt;
+  const auto rule = find_policy(the.policy, *domain, the.now).rule;
+  if (!rule || !is_forced(rule->outbound.level)) return std::nullopt;
+  return rule->outbound;
+}
 
 void check_routes(const Case& the, Findings& found) {
   Detours detours;

@@ -59,10 +59,11 @@ void tell_of_actions(const Case& the, Findings& found) {
   std::set<std::string> seen;
   for (const auto& [place, table] : action_tables(the.config)) {
     if (the.facts.actions.contains(table) || !seen.insert(table).second) continue;
-    tell(place,
-         "This table cannot be listed here. An action FILTER or BCC in it would send mail another "
-         "way: its next hop or domain needs a row as strong.",
-         lookup_command(the, "KEY", table), found);
+    tell(
+        place,
+        "This table cannot be listed here. An action FILTER, BCC or REDIRECT in it would send mail "
+        "another way: its next hop or domain needs a row as strong.",
+        lookup_command(the, "KEY", table), found);
   }
 }
 

@@ -227,11 +227,11 @@ TEST_CASE("doctor: questions name what the checks need", "[doctor]") {
   bench.row({.key = "test.example", .mode = Mode::Test})
       .row({.key = "may.example", .outbound = Level::May});
   bench.row({.key = "ta.example", .outbound = Level::Secure, .tafile = "/etc/ta.pem"});
-  bench.set("transport_maps", "hash:/t").set("always_bcc", "a@b.example");
+  bench.set("transport_maps", "hash:/t");
   bench.set("smtp_tls_policy_maps", "hash:/p, socketmap:unix:forcetls/map.sock:tls, hash:/q");
   bench.set("mydestination", "$myhostname, /etc/own, !/etc/not, ldap:/d");
   const auto asked = doctor::questions(bench.config(), bench.policy, "/queue", {});
-  CHECK(asked.addresses == std::set<std::string>{"a@b.example", "postmaster@bank.example",
+  CHECK(asked.addresses == std::set<std::string>{"postmaster@bank.example",
                                                  "postmaster@forcetls-doctor.shop.example",
                                                  "postmaster@ta.example"});
   CHECK(asked.tables == std::set<std::string>{"hash:/t", "hash:/p", "hash:/q", "ldap:/d"});
