@@ -9,6 +9,7 @@
 #include "ctl/doctor_report.h"
 #include "ctl/file_io.h"
 #include "shared/base/clock.h"
+#include "shared/db/domains_off.h"
 #include "shared/db/policy_store.h"
 #include "shared/db/setting_table.h"
 
@@ -57,6 +58,8 @@ Result<DoctorReport> examine_once(const Config& config, const PostfixInstance& p
   if (!policy) return fail(policy.error());
   if (auto settings = facts.policy.is_wal ? SettingTable{} : read_settings(config.policy_db))
     facts.settings = *std::move(settings);
+  if (!facts.policy.is_wal)
+    if (auto domains = read_domains_off(config.policy_db)) facts.domains_off = *std::move(domains);
   gather(postfix, *postconf, **policy,
          doctor::questions(*postconf, **policy, postfix.queue_directory(), facts.our_addresses),
          facts);

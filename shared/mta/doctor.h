@@ -96,6 +96,7 @@ struct HostFacts {
   std::string config_directory;  ///< empty: Postfix's own default, so commands need no -c
   PolicyFile policy;
   std::map<std::string, std::string> settings;  ///< the table setting
+  std::set<std::string> domains_off;  ///< rows in mode off, which a RuleStore does not give
   std::map<std::string, ResolvedRoute> routes;  ///< by address, those that Postfix could tell
   std::map<std::string, std::vector<TableEntry>> tables;
   std::map<std::string, std::string> pattern_files;          ///< their texts

@@ -121,6 +121,9 @@ std::string unset_command(const Case& the, const Place& place, std::string_view 
   const std::string postconf = with_config_directory(the, "postconf");
   if (place.service == nullptr)
     return with_reload(the, fmt::format("{} -X {}", postconf, parameter));
+  // Another parameter, which this one names, is the service's own.
+  if (!place.service->options.contains(parameter))
+    return set_command(the, place, parameter, the.config.value(parameter));
   return with_reload(
       the, fmt::format("{} -PX {}", postconf,
                        shell_word(fmt::format("{}/{}", place.service->label(), parameter))));

@@ -120,6 +120,17 @@ const Requirement* unmet(const Case& the, const PostfixService* client, std::str
 std::string row_command(const Case& the, const PostfixService* client, std::string_view next_hops,
                         const Requirement& wanted);
 
+/// True if domain_policy has a row with exactly this key, of whatever mode.
+bool has_row(const Case& the, std::string_view key);
+/// The row that says what an entry of the site's own table says: a command, or words where a row
+/// needs `more` than a level.
+std::string row_command_of_entry(const Case& the, std::string_view key, Level level, bool more);
+
+/// The site's own TLS policy tables that are asked after ours.
+std::set<std::string> tables_behind_ours(const PostfixConfig& config);
+/// Rows below whose domain such a table has an entry that demands more than the row does.
+std::vector<std::string> stricter_sub_domains(const Case& the);
+
 /// True if a table of a policy map list is our socketmap of that name ("tls", also "forced").
 bool is_our_map(std::string_view table, std::string_view name);
 /// The socket that such a table is asked by: "unix:forcetls/map.sock".
@@ -187,6 +198,7 @@ void check_policy_maps(const Case& the, Findings& found);         // doctor_maps
 void check_earlier_tables(const Case& the, Findings& found);      // doctor_maps.cc
 void check_default_is_last(const Case& the, Findings& found);     // doctor_maps.cc
 void check_hidden_level(const Case& the, Findings& found);        // doctor_maps.cc
+void check_hidden_entries(const Case& the, Findings& found);      // doctor_hidden.cc
 void check_lmtp_maps(const Case& the, Findings& found);           // doctor_maps.cc
 void check_level(const Case& the, Findings& found);               // doctor_maps.cc
 void check_per_site(const Case& the, Findings& found);            // doctor_maps.cc

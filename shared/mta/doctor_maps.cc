@@ -124,7 +124,7 @@ std::string with_rows_of_sites(const Case& the, const Place& place, const std::s
       const auto level = level_of_site(entry.value);
       const auto key = NextHopKey::parse(entry.key);
       if (!level || !key || !is_plain_key(key->text) || !seen.insert(key->text).second) continue;
-      if (the.policy.find_rule(key->text)) continue;
+      if (has_row(the, key->text)) continue;
       rows += fmt::format("{}('{}', '{}')", rows.empty() ? "" : ", ", key->text, to_text(*level));
     }
   }

@@ -97,6 +97,28 @@ std::string_view level_for(const Requirement& wanted) {
   return "secure";
 }
 
+/// `key` is a plain one.
+std::string row_command_of_key(const Case& the, std::string_view key, const Requirement& wanted) {
+  const bool is_there = has_row(the, key);
+  std::vector<std::pair<std::string_view, std::string_view>> columns{
+      {"outbound", level_for(wanted)}};
+  if (is_there) columns.emplace_back("mode", "enforce");
+  if (is_there || wanted.min_protocol > Protocol::Tls12)
+    columns.emplace_back("min_protocol", to_text(std::max(wanted.min_protocol, Protocol::Tls12)));
+  if (is_there) columns.emplace_back("ciphers", "high");
+  std::string names, values, changes;
+  for (const auto& [name, value] : columns) {
+    names += fmt::format(", {}", name);
+    values += fmt::format(", '{}'", value);
+    changes += fmt::format("{}{} = '{}'", changes.empty() ? "" : ", ", name, value);
+  }
+  if (is_there)
+    return sql_command(
+        the, fmt::format("UPDATE domain_policy SET {} WHERE domain = '{}'", changes, key));
+  return sql_command(
+      the, fmt::format("INSERT INTO domain_policy(domain{}) VALUES ('{}'{})", names, key, values));
+}
+
 }  // namespace
 
 bool is_plain_key(std::string_view key) {
@@ -190,6 +212,10 @@ const Requirement* unmet(const Case& the, const PostfixService* client, std::str
   return worst;
 }
 
+bool has_row(const Case& the, std::string_view key) {
+  return the.policy.find_rule(key) || the.facts.domains_off.contains(std::string(key));
+}
+
 std::string row_command(const Case& the, const PostfixService* client, std::string_view next_hops,
                         const Requirement& wanted) {
   const std::string weak = weak_hop_of(the, client, next_hops, wanted);
@@ -197,24 +223,15 @@ std::string row_command(const Case& the, const PostfixService* client, std::stri
   if (!key || !is_plain_key(key->text)) return setup_command(the);
   if (has_named_port(key->text))
     return fmt::format("name the port of {} by its number there, then give it a row", key->text);
-  const bool is_there = the.policy.find_rule(key->text).has_value();
-  std::vector<std::pair<std::string_view, std::string_view>> columns{
-      {"outbound", level_for(wanted)}};
-  if (is_there) columns.emplace_back("mode", "enforce");
-  if (is_there || wanted.min_protocol > Protocol::Tls12)
-    columns.emplace_back("min_protocol", to_text(std::max(wanted.min_protocol, Protocol::Tls12)));
-  if (is_there) columns.emplace_back("ciphers", "high");
-  std::string names, values, changes;
-  for (const auto& [name, value] : columns) {
-    names += fmt::format(", {}", name);
-    values += fmt::format(", '{}'", value);
-    changes += fmt::format("{}{} = '{}'", changes.empty() ? "" : ", ", name, value);
-  }
-  if (is_there)
-    return sql_command(
-        the, fmt::format("UPDATE domain_policy SET {} WHERE domain = '{}'", changes, key->text));
-  return sql_command(the, fmt::format("INSERT INTO domain_policy(domain{}) VALUES ('{}'{})", names,
-                                      key->text, values));
+  return row_command_of_key(the, key->text, wanted);
+}
+
+std::string row_command_of_entry(const Case& the, std::string_view key, Level level, bool more) {
+  const bool is_simple =
+      level == Level::Encrypt || level == Level::Verify || level == Level::Secure;
+  if (more || !is_simple || !is_plain_key(key))
+    return "write a row for it that says the same, in mode enforce";
+  return row_command_of_key(the, key, {.level = level});
 }
 
 }  // namespace forcetls::doctor

@@ -22,10 +22,13 @@ bool sub_domains_are_held(const Case& the, const ForcedRow& row) {
 /// Rows that hold for a domain alone.
 std::vector<std::string> rows_without_sub_domains(const Case& the) {
   std::vector<std::string> domains;
+  const auto stricter = stricter_sub_domains(the);
   for (const ForcedRow& row : the.forced) {
     const auto key = NextHopKey::parse(row.key);
     if (!key || key->kind != KeyKind::Name || row.key.starts_with('.')) continue;
-    if (the.policy.find_rule("." + row.key) || sub_domains_are_held(the, row)) continue;
+    if (has_row(the, "." + row.key) || sub_domains_are_held(the, row)) continue;
+    // A row like this one would take something away there.
+    if (std::find(stricter.begin(), stricter.end(), row.key) != stricter.end()) continue;
     domains.push_back(row.key);
   }
   std::sort(domains.begin(), domains.end());

@@ -35,6 +35,8 @@ ROUTES = [
     _routes("transport_maps, a relay whose own row is weaker", other="self-signed",
             tables={"transport_maps": "{domain} smtp:[{relay}]"}, row={"outbound": "secure"}, before="relay TLSv1.3",
             sql="INSERT INTO domain_policy(domain) VALUES ('[{relay}]')", after="deferred 4.7.5"),
+    _routes("transport_maps, a relay whose row is off", tables={"transport_maps": "{domain} smtp:[{relay}]"},
+            sql="INSERT INTO domain_policy(domain, mode) VALUES ('[{relay}]', 'off')"),
     _routes("transport_maps, a relay with a row as strong", tables={"transport_maps": "{domain} smtp:[{relay}]"},
             sql="INSERT INTO domain_policy(domain) VALUES ('[{relay}]')", **NO_LEAK),
     _routes("sender_dependent_relayhost_maps", tables={"sender_dependent_relayhost_maps": "{sender} [{relay}]:25"},
@@ -255,6 +257,24 @@ MAIN_CF = [
 ]
 
 
+def _hidden(what: str, **columns: object) -> Bypass:
+    """What forcetls answers is less than the site's own table would."""
+    return Bypass(what, "own table behind ours", partner="self-signed", **{
+        "main_cf": {"smtp_tls_policy_maps": f"{TABLE_MAP}, @, {TABLE_MAP.replace(':tls', ':default')}"},
+        "tables": {"smtp_tls_policy_maps": "{domain} secure"}, "before": "partner TLSv1.3", "finding": "hidden-entry",
+        "closed_by": "fix", "after": "deferred 4.7.5", **columns})
+
+
+HIDDEN = [
+    _hidden("a row hides a stricter entry of the site's own table", severity="warning"),
+    _hidden("a parent's row hides a stricter entry of the site's own table", domain="a.hidden-parent.example", row={},
+            sql="INSERT INTO domain_policy(domain) VALUES ('.hidden-parent.example')"),
+    _hidden("default_outbound hides a stricter entry of the site's own table", domain="a.hidden-default.example", row={},
+            tables={"smtp_tls_policy_maps": ".hidden-default.example secure"}, about="hidden-default.example",
+            sql="UPDATE setting SET value = 'encrypt' WHERE name = 'default_outbound'"),
+]
+
+
 def _strict(what: str, partner: str, row: dict[str, str], finding: str, **columns: object) -> Bypass:
     """Rows that this Postfix cannot meet: nothing leaks, mail is stopped."""
     return Bypass(what, "strict rows", partner=partner, row=row, finding=finding, **{
@@ -317,4 +337,4 @@ TLS_REQUIRED = [
             master_cf=("obeys unix - - y - - smtp -o tls_required_enable=yes",), about="obeys"),
 ]
 
-BYPASSES = [*ROUTES, *UNLISTED_RELAYS, *WHOLE_HOST, *FALLBACK, *STOCK, *TLS_REQUIRED, *MAIN_CF, *STRICT]
+BYPASSES = [*ROUTES, *UNLISTED_RELAYS, *WHOLE_HOST, *FALLBACK, *STOCK, *TLS_REQUIRED, *MAIN_CF, *HIDDEN, *STRICT]

@@ -7,9 +7,10 @@ using namespace forcetls;
 
 TEST_CASE("queries: every one prepares", "[schema]") {
   PolicyDatabase policy;
-  for (const auto sql : {sql::kLoadDomainPolicy, sql::kLoadSuspension, sql::kLoadSetting,
-                         sql::kLoadSchemaIdentity, sql::kUpdateSetting, sql::kWriteChangeAuthor,
-                         sql::kDeleteChangeAuthor, sql::kLoadSettingsWrittenBy}) {
+  for (const auto sql :
+       {sql::kLoadDomainPolicy, sql::kLoadSuspension, sql::kLoadSetting, sql::kLoadSchemaIdentity,
+        sql::kUpdateSetting, sql::kWriteChangeAuthor, sql::kDeleteChangeAuthor,
+        sql::kLoadSettingsWrittenBy, sql::kLoadDomainsOff}) {
     INFO(sql);
     CHECK(Statement::prepare(policy.get(), sql).has_value());
   }
