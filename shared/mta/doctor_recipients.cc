@@ -127,8 +127,8 @@ struct Recipient {
 };
 
 /// The tables of a parameter of cleanup(8), each with its place.
-std::vector<ActionTable> tables_of(const Case& the, std::string_view parameter) {
-  std::vector<ActionTable> tables;
+std::vector<PlacedTable> tables_of(const Case& the, std::string_view parameter) {
+  std::vector<PlacedTable> tables;
   for (const Place& place : places(the, {"cleanup"}, parameter))
     for (std::string& table : split_list(place.value))
       tables.push_back({where(place, parameter) + ": " + table, std::move(table)});
