@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "shared/core/requirement.h"
 #include "shared/mta/sendmail_policy.h"
@@ -84,7 +85,7 @@ std::string stricter_answer(std::string one, std::string other) {
     if (answer.starts_with("OK TEMP+ENCR")) return 1;
     return answer.starts_with("OK ") ? 2 : 3;
   };
-  if (rank(one) != rank(other)) return rank(one) > rank(other) ? one : other;
+  if (rank(one) != rank(other)) return rank(one) > rank(other) ? std::move(one) : std::move(other);
   if (one == other || rank(one) == 3) return one;
   return "TEMP the rows of the name and of the name in brackets demand different certificates";
 }
