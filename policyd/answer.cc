@@ -82,8 +82,7 @@ TestedRow answer_map(const RuleStore* store, const MapRequest& request, TimePoin
   }
   const auto key = NextHopKey::parse(request.key);
   if (!key || !map->takes(*key)) {
-    reply =
-        "TEMP " + (key ? "'" + key->text + "' is no domain of an address" : key.error().context);
+    reply = "TEMP " + (key ? "the key is no domain of an address" : key.error().context);
     if (demands_nothing(*store)) reply = map->nothing;
     return {};
   }

@@ -200,6 +200,16 @@ TEST_CASE("map sendmail: what it cannot keep or tell is TEMP, never a positive a
   }
 }
 
+TEST_CASE("map sendmail: nothing of a key comes back in the answer, whatever bytes it has",
+          "[policyd][answer]") {
+  const FakeRuleStore store{{.key = "bank.example"}};
+  for (const std::string& key :
+       {std::string("bank.\x01\0\0/ple", 12), std::string("/\n"), std::string("a/\xff")}) {
+    CAPTURE(key);
+    CHECK(ask(&store, "sendmail", key) == "TEMP the key is no domain of an address");
+  }
+}
+
 TEST_CASE("map sendmail: a spelling that may lead to a host with a row is TEMP",
           "[policyd][answer]") {
   FakeRuleStore store = partners();
