@@ -64,6 +64,8 @@ def _without(lab: Lab, *, milter: bool = False, parameter: bool = False) -> None
     """Takes forcetls' lines about the milter, or about tls_required_enable, out of main.cf."""
     lab.postfix.unset(*["smtpd_milters", "non_smtpd_milters"] if milter else [],
                       *["tls_required_enable"] if parameter else [])
+    # Else a few messages that must wait would make the others wait untried, whatever their header.
+    lab.postfix.set(default_destination_concurrency_failed_cohort_limit="1000")
     lab.postfix.reload()
 
 
