@@ -4,30 +4,24 @@ import json
 import os
 import re
 import shlex
-import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from doctor_site import LEAK, NOT_EXAMINED, NOTHING, WARNING, _bolted, ids, run_fix  # noqa: F401 (a fixture)
 from lab.forcetls import REPOSITORY, Forcetls
 from lab.host_files import DAEMON_USER
 from lab.lab import Lab
 from lab.network import DNS_ADDRESS, MAIL_HOST
-from lab.site_services import TlsPolicyResolver
 from lab.waiting import wait_for
 
-NOTHING, WARNING, LEAK, NOT_EXAMINED, EX_USAGE = 0, 1, 2, 3, 64
+EX_USAGE = 64
 MOST_FIXES = 40
 
 # What Debian's configuration lacks, with nothing of ours in it.
 STOCK_LEAKS = {"policy-map-missing", "connection-cache", "session-cache", "bounce-bodies"}
 STOCK_WARNINGS = {"policy-service-missing", "milter-missing", "silent-deferral", "starttls-5xx"}
-
-
-def _ids(findings: list[dict], *severities: str) -> set[str]:
-    return {finding["id"] for finding in findings if not severities or finding["severity"] in severities}
 
 
 @pytest.fixture(name="stock")
@@ -40,39 +34,25 @@ def _stock(lab: Lab, shared_forcetls: Forcetls):
     return shared_forcetls
 
 
-@pytest.fixture(name="bolted")
-def _bolted(forcetls: Forcetls):
-    """Our lines in main.cf, one row."""
-    forcetls.set_policy("DELETE FROM domain_policy")
-    forcetls.set_policy("INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')")
-    return forcetls
-
-
-def _run_fix(lab: Lab, command: str) -> None:
-    with lab.postfix._namespace():  # postfix reload looks for the addresses of inet_interfaces.
-        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{command}\n{result.stderr}"
-
-
 def test_a_stock_postfix_has_leaks(stock: Forcetls):
     status, findings = stock.doctor()
     assert status == LEAK
-    assert STOCK_LEAKS <= _ids(findings, "leak"), findings
-    assert STOCK_WARNINGS <= _ids(findings, "warning"), findings
+    assert STOCK_LEAKS <= ids(findings, "leak"), findings
+    assert STOCK_WARNINGS <= ids(findings, "warning"), findings
     parts = ("id", "severity", "certainty", "where", "what", "fix")
     assert all(finding[part] for finding in findings for part in parts)
 
 
 def test_with_our_lines_nothing_is_left_but_notes(bolted: Forcetls):
     status, findings = bolted.doctor()
-    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+    assert (status, ids(findings, "leak", "warning")) == (NOTHING, set()), findings
 
 
 def test_after_setup_nothing_is_left_but_notes(lab: Lab, stock: Forcetls):
     applied = stock.setup("--apply")
     assert applied.returncode == 0, applied.stderr
     status, findings = stock.doctor()
-    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+    assert (status, ids(findings, "leak", "warning")) == (NOTHING, set()), findings
     undone = stock.setup("--undo")
     assert undone.returncode == 0, undone.stderr
     assert lab.postfix.get("smtp_tls_policy_maps") == "" and stock.doctor()[0] == LEAK
@@ -99,7 +79,7 @@ def test_a_route_to_another_program_on_this_host_is_a_warning(lab: Lab, bolted: 
              60, "the message by way of the second instance")
     _, findings = bolted.doctor()
     second.stop()
-    assert "loopback-route" in _ids(findings, "warning"), findings
+    assert "loopback-route" in ids(findings, "warning"), findings
     assert "[127.0.0.1]:10325, which must enforce by itself" in bolted.setup().stdout
 
 
@@ -118,7 +98,7 @@ def test_running_the_fixes_one_after_the_other_leaves_nothing(lab: Lab, stock: F
         status, findings = stock.doctor()
         if status == NOTHING:
             break
-        _run_fix(lab, findings[0]["fix"])
+        run_fix(lab, findings[0]["fix"])
     assert status == NOTHING, findings
     lab.reset("stock")
     stock.set_policy("DELETE FROM domain_policy")
@@ -147,9 +127,9 @@ def test_a_way_around_is_found_and_its_command_closes_it(lab: Lab, bolted: Force
     assert status == LEAK
     leaks = [finding for finding in findings if finding["severity"] == "leak"]
     assert [(finding["id"], finding["where"]) for finding in leaks] == [expected], findings
-    _run_fix(lab, leaks[0]["fix"])
+    run_fix(lab, leaks[0]["fix"])
     status, findings = bolted.doctor()
-    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+    assert (status, ids(findings, "leak", "warning")) == (NOTHING, set()), findings
 
 
 def test_a_queued_message_that_remembers_a_filter_is_found(lab: Lab, bolted: Forcetls):
@@ -162,7 +142,7 @@ def test_a_queued_message_that_remembers_a_filter_is_found(lab: Lab, bolted: For
     _, findings = bolted.doctor()
     found = [finding for finding in findings if finding["id"] == "queued-filter"]
     assert [finding["where"] for finding in found] == [f"queue: {submission.queue_id}"], findings
-    _run_fix(lab, found[0]["fix"])
+    run_fix(lab, found[0]["fix"])
     lab.postfix.log.wait_for_line(rf"postsuper\[\d+\]: {submission.queue_id}: requeued", 0)
 
 
@@ -170,7 +150,7 @@ def test_a_transport_table_that_does_not_answer_is_told(lab: Lab, bolted: Forcet
     lab.postfix.set(transport_maps="socketmap:inet:127.0.0.1:9:nobody")
     lab.postfix.reload()
     status, findings = bolted.doctor()
-    assert status == WARNING and _ids(findings, "leak", "warning") == {"route-next-hop"}, findings
+    assert status == WARNING and ids(findings, "leak", "warning") == {"route-next-hop"}, findings
 
 
 def test_filters_in_tables_of_actions_are_found(lab: Lab, bolted: Forcetls):
@@ -196,8 +176,8 @@ def test_an_own_domain_in_a_file_or_table_is_found_and_the_command_closes_it(lab
         lab.postfix.set(**parameters)
         lab.postfix.reload()
         status, findings = bolted.doctor()
-        assert (status, _ids(findings, "leak", "warning")) == (WARNING, {"own-domains"}), findings
-        _run_fix(lab, findings[0]["fix"])
+        assert (status, ids(findings, "leak", "warning")) == (WARNING, {"own-domains"}), findings
+        run_fix(lab, findings[0]["fix"])
         assert bolted.doctor()[0] == NOTHING
         lab.postfix.set(**before)
         bolted.set_policy("UPDATE setting SET value = '' WHERE name = 'own_domains'")
@@ -227,7 +207,7 @@ def test_a_command_for_a_list_with_blanks_closes_what_it_says(lab: Lab, bolted: 
     lab.postfix.reload()
     status, findings = bolted.doctor()
     assert status == LEAK and findings[0]["id"] == "milter-elsewhere", findings
-    _run_fix(lab, findings[0]["fix"])
+    run_fix(lab, findings[0]["fix"])
     status, findings = bolted.doctor()
     assert status == NOTHING, findings
 
@@ -246,9 +226,9 @@ def test_a_main_cf_that_names_another_directory_is_examined_where_postfix_reads_
                             text=True, check=False)
     told = json.loads(result.stdout)
     assert told["config_directory"] == str(lab.postfix.etc), result.stderr
-    assert "config-directory" in _ids(told["findings"], "note")
-    _run_fix(lab, next(finding["fix"] for finding in bolted.doctor()[1] if finding["id"] == "config-directory"))
-    assert "config-directory" not in _ids(bolted.doctor()[1])
+    assert "config-directory" in ids(told["findings"], "note")
+    run_fix(lab, next(finding["fix"] for finding in bolted.doctor()[1] if finding["id"] == "config-directory"))
+    assert "config-directory" not in ids(bolted.doctor()[1])
 
 
 def test_filters_on_an_address_of_this_host_are_no_other_host(lab: Lab, bolted: Forcetls):
@@ -256,31 +236,9 @@ def test_filters_on_an_address_of_this_host_are_no_other_host(lab: Lab, bolted: 
                "smtpd_milters": f"$non_smtpd_milters, inet:{MAIL_HOST}:11332"}
     lab.postfix.set(**filters)
     status, findings = bolted.doctor()
-    assert (status, _ids(findings, "leak", "warning")) == (NOTHING, set()), findings
+    assert (status, ids(findings, "leak", "warning")) == (NOTHING, set()), findings
     lab.postfix.set(**{name: value.replace(MAIL_HOST, DNS_ADDRESS) for name, value in filters.items()})
-    assert _ids(bolted.doctor()[1], "leak") == {"content-filter", "proxy-filter", "milter-elsewhere"}
-
-
-def test_a_dead_policyd_is_found(lab: Lab, bolted: Forcetls):
-    del lab
-    bolted.policyd.stop()
-    status, findings = bolted.doctor()
-    bolted.start_policyd()
-    assert status == WARNING
-    assert _ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
-
-
-def test_a_milter_that_connects_and_does_not_answer_is_found(lab: Lab, bolted: Forcetls):
-    del lab
-    bolted.milter.signal(signal.SIGSTOP)
-    try:
-        status, findings = bolted.doctor()
-    finally:
-        bolted.milter.signal(signal.SIGCONT)
-    assert status == WARNING
-    assert _ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
-    assert {finding["fix"] for finding in findings if finding["severity"] == "warning"} == {
-        "systemctl restart forcetls-milter"}
+    assert ids(bolted.doctor()[1], "leak") == {"content-filter", "proxy-filter", "milter-elsewhere"}
 
 
 def test_a_main_cf_without_a_newline_at_its_end_is_the_first_to_be_closed(lab: Lab, bolted: Forcetls):
@@ -291,79 +249,13 @@ def test_a_main_cf_without_a_newline_at_its_end_is_the_first_to_be_closed(lab: L
     lab.postfix.cool_configuration()
     findings = bolted.doctor()[1]
     assert findings[0]["id"] == "main-cf-newline", findings
-    _run_fix(lab, findings[0]["fix"])
+    run_fix(lab, findings[0]["fix"])
     assert main_cf.read_text("utf-8") == text + "\n"
     findings = bolted.doctor()[1]
-    assert _ids(findings, "leak", "warning") == {"silent-deferral"}, findings
-    _run_fix(lab, findings[0]["fix"])
-    assert _ids(bolted.doctor()[1], "leak", "warning") == set()
+    assert ids(findings, "leak", "warning") == {"silent-deferral"}, findings
+    run_fix(lab, findings[0]["fix"])
+    assert ids(bolted.doctor()[1], "leak", "warning") == set()
     assert lab.postfix.get("smtp_destination_concurrency_limit") == "3"
-
-
-def test_a_foreign_milter_is_left_alone(lab: Lab, bolted: Forcetls):
-    with socket.create_server(("127.0.0.1", 0)) as foreign:
-        lab.postfix.set(smtpd_milters=f"{lab.postfix.get('smtpd_milters')}, inet:127.0.0.1:{foreign.getsockname()[1]}")
-        bolted.doctor()
-        foreign.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            foreign.accept()
-
-
-def test_a_policyd_that_reads_another_database_is_found(lab: Lab, bolted: Forcetls):
-    partner = lab.partners.add("clear")
-    older = bolted.policy_db.with_name("older.db")
-    bolted.query(f".backup {older}")
-    older.chmod(0o644)
-    bolted.add_row(partner.domain, "encrypt")
-    assert bolted.doctor()[0] == NOTHING
-    bolted.policyd.stop()
-    bolted.start_policyd(older)
-    leaked = lab.send(f"u@{partner.domain}")
-    assert lab.outcome(leaked).status == "sent" and not partner.server.messages[-1].tls_version
-    status, findings = bolted.doctor()
-    assert status == LEAK and _ids(findings, "leak", "warning") == {"policyd-answers"}, findings
-    assert partner.domain in findings[0]["what"] and findings[0]["fix"] == "systemctl restart forcetls-policyd"
-    bolted.policyd.stop()
-    bolted.start_policyd()
-    older.unlink()
-    assert bolted.doctor()[0] == NOTHING
-    assert lab.outcome(lab.send(f"u@{partner.domain}")).status == "deferred"
-
-
-def test_a_socketmap_of_others_called_tls_is_found_and_the_command_closes_it(lab: Lab, bolted: Forcetls):
-    partner = lab.partners.add("clear")
-    bolted.add_row(partner.domain, "encrypt")
-    others = TlsPolicyResolver({})
-    lab.postfix.set(smtp_tls_policy_maps=f"socketmap:{others.address}:tls")
-    lab.postfix.reload()
-    assert lab.outcome(lab.send(f"u@{partner.domain}")).status == "sent"
-    status, findings = bolted.doctor()
-    assert status == LEAK and _ids(findings, "leak", "warning") == {"policyd-answers"}, findings
-    others.answers = {partner.domain: "may", "bank.example": "may"}
-    assert "says may" in bolted.doctor()[1][0]["what"]
-    _run_fix(lab, findings[0]["fix"])
-    assert f"socketmap:{others.address}:tls" in lab.postfix.get("smtp_tls_policy_maps")
-    assert bolted.doctor()[0] == NOTHING
-    assert lab.outcome(lab.send(f"u@{partner.domain}")).status == "deferred"
-    others.close()
-
-
-def test_a_socket_outside_the_chroot_is_found_and_its_command_closes_it(lab: Lab, bolted: Forcetls):
-    lab.postfix.set(smtpd_milters=f"unix:{lab.postfix.queue_directory}/forcetls/milter.sock")
-    lab.postfix.reload(smtpd_answers=False)
-    status, findings = bolted.doctor()
-    assert status == WARNING and _ids(findings, "leak", "warning") == {"socket-path"}, findings
-    _run_fix(lab, findings[0]["fix"])
-    assert bolted.doctor()[0] == NOTHING
-
-
-def test_wal_mode_is_found_and_its_command_closes_it(lab: Lab, bolted: Forcetls):
-    bolted.query("PRAGMA journal_mode = WAL")
-    status, findings = bolted.doctor()
-    wal = [finding for finding in findings if finding["id"] == "policy-db-wal"]
-    assert status == WARNING and len(wal) == 1, findings
-    _run_fix(lab, wal[0]["fix"])
-    assert "policy-db-wal" not in _ids(bolted.doctor()[1])
 
 
 def test_words_and_json_tell_the_same(stock: Forcetls, lab: Lab):
