@@ -1,9 +1,12 @@
 """Runs the e2e tests in namespaces of their own (lab/isolate.py), with one lab for the whole session.
 
     /usr/bin/python3 -m pytest tests/e2e [-k ...]      as root
+
+With -n N --dist loadfile (pytest-xdist) in N processes, each of them with namespaces and a lab of its own.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,8 +24,12 @@ from lab.lab import Lab  # noqa: E402
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config):
     """Starts pytest again, isolated, unless this already is the isolated one (or only a look at the tests)."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        config.option.basetemp = None  # Below TMPDIR, which is the run's own, and not the host's.
     if isolate.is_isolated() or config.option.collectonly or config.option.help or config.option.version:
         return None
+    if getattr(config.option, "numprocesses", None):
+        return None  # The processes that run tests are isolated.
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture:
         capture.suspend_global_capture(in_=True)
@@ -31,6 +38,14 @@ def pytest_cmdline_main(config: pytest.Config):
         return isolate.run_isolated([sys.executable, "-m", "pytest", *map(str, config.invocation_params.args)])
     except isolate.IsolationError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list) -> None:
+    """Starts each of pytest-xdist's processes isolated."""
+    del config
+    for spec in specs:
+        spec.python = shlex.join([sys.executable, isolate.__file__, sys.executable])
 
 
 def pytest_report_header() -> str | None:
