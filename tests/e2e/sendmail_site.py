@@ -30,6 +30,15 @@ def start_site(lab: Lab, forcetls: Forcetls, features: str = "", **changes: obje
     return Sendmail(directory, CA_STORE, address, our_lines(forcetls) + features, **changes)
 
 
+def make_bare(sendmail: Sendmail) -> None:
+    """Takes all of our lines out of sendmail.mc again."""
+    file = sendmail.etc / "sendmail.mc"
+    ours = re.compile(r"confCACERT|QUEUE_GROUP|INPUT_MAIL|PRIVACY|_FORCETLS_SOCKET_|forcetls\.m4")
+    file.write_text("".join(line for line in file.read_text("ascii").splitlines(True) if not ours.search(line)),
+                    encoding="ascii")
+    sendmail.make()
+
+
 @contextlib.contextmanager
 def search_list(domain: str) -> Iterator[None]:
     """While it lasts, the resolver completes names with `domain`, as it does where the host's own name is qualified."""

@@ -15,7 +15,7 @@ from lab.lab import Lab
 from lab.message import compose
 from lab.sendmail import Sendmail
 from lab.site_services import FaultyMap
-from sendmail_site import doctor, search_list, set_up, start_site, write_lines
+from sendmail_site import doctor, make_bare, search_list, set_up, start_site, write_lines
 
 REPOSITORY = sendmail_module.REPOSITORY
 HELD = r"TLS is required: this session has verify="
@@ -328,11 +328,7 @@ def test_rows_that_sendmail_cannot_keep_are_named(lab: Lab, forcetls: Forcetls):
 def test_with_the_lines_that_setup_prints_doctor_finds_nothing_and_rows_hold(lab: Lab, forcetls: Forcetls):
     sendmail = start_site(lab, forcetls)
     sendmail.make_submit("127.0.0.1")
-    bare = sendmail.etc / "sendmail.mc"
-    ours = re.compile(r"confCACERT|QUEUE_GROUP|INPUT_MAIL|PRIVACY|_FORCETLS_SOCKET_|forcetls\.m4")
-    bare.write_text("".join(line for line in bare.read_text("ascii").splitlines(True) if not ours.search(line)),
-                    encoding="ascii")
-    sendmail.make()
+    make_bare(sendmail)
     assert {finding["id"] for finding in doctor(forcetls, sendmail)[1] if finding["severity"] == "leak"} == {
         "ruleset-missing", "aliases-followed", "names-completed", "bounce-bodies"}
     wanted = set_up(forcetls, sendmail)

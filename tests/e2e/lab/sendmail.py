@@ -1,7 +1,8 @@
 """A real Sendmail with a queue and a configuration of its own, run from where tests/unpack-sendmail put it.
 
-There is no daemon: a message is handed in by sendmail(1), which also makes the first attempt to deliver it, and a queue
-run makes the next. When either returns, each recipient was delivered, waits in the queue, or is gone (bounced).
+There is no daemon here (see sendmail_daemon.py): a message is handed in by sendmail(1), which also makes the first
+attempt to deliver it, and a queue run makes the next. When either returns, each recipient was delivered, waits in the
+queue, or is gone (bounced).
 """
 
 import os
@@ -67,7 +68,8 @@ define(`confTRUSTED_USER', `root')dnl
 define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 define(`confRUN_AS_USER', `{user}')dnl
 define(`MSP_QUEUE_DIR', `{queue}')dnl
-{features}FEATURE(`msp', `[{host}]', `{port}')dnl
+define(`RELAY_MAILER_ARGS', `TCP $h {port}')dnl
+{features}FEATURE(`msp', `[{host}]')dnl
 {behind}"""
 
 
@@ -165,7 +167,8 @@ class Sendmail:
         found = [str(path) for parent in self._libraries for path in parent.glob("*-linux-gnu")]
         return {**os.environ, "LD_LIBRARY_PATH": ":".join(found)}
 
-    def _run(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
+    def run(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
+        """sendmail(1) with this sendmail.cf."""
         command = [str(self._program), "-C", str(self.etc / "sendmail.cf"), *arguments]
         return subprocess.run(command, input=data, capture_output=True, check=False, cwd=self.etc,
                               env=self.environment, timeout=ATTEMPT_TIMEOUT_S)
@@ -173,14 +176,14 @@ class Sendmail:
     @property
     def version(self) -> str:
         """The release, as in 8.17.1.9."""
-        return re.search(r"Version (\S+)", self._run("-d0.1", "-bt", data=b"").stdout.decode()).group(1)
+        return re.search(r"Version (\S+)", self.run("-d0.1", "-bt", data=b"").stdout.decode()).group(1)
 
     def send(self, message: Message, *recipients: str, sender: str = "alice@ours.example") -> str:
         """Hands in a message and returns after the first attempt for a recipient; what it printed.
 
         Of several recipients each has a queue entry of its own, and some are left to the next retry().
         """
-        result = self._run("-i", "-odi", "-oem", "-f", sender, *recipients, data=message.data)
+        result = self.run("-i", "-odi", "-oem", "-f", sender, *recipients, data=message.data)
         return (result.stdout + result.stderr).decode("utf-8", "replace")
 
     def speak(self, *commands: str) -> list[str]:
@@ -197,7 +200,7 @@ class Sendmail:
 
     def retry(self) -> str:
         """Tries everything in the queue once more."""
-        result = self._run("-q", "-v")
+        result = self.run("-q", "-v")
         return (result.stdout + result.stderr).decode("utf-8", "replace")
 
     def waiting(self, recipient: str) -> str:
@@ -207,6 +210,10 @@ class Sendmail:
             if any(re.fullmatch(rf"R[A-Z]*:<?{re.escape(recipient)}>?", line) for line in lines):
                 return next((line[1:] for line in lines if line.startswith("M")), "no reason given")
         return ""
+
+    def mailq(self) -> str:
+        """What mailq(1) prints of the queue: who waits, and why."""
+        return self.run("-bp").stdout.decode("utf-8", "replace")
 
     def empty_queue(self) -> None:
         """Forgets all waiting mail."""
