@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 
@@ -44,11 +45,25 @@ std::string with_newline(std::string text) {
   return text;
 }
 
+/// Dates the files back: Postfix waits up to two seconds before it reads one that may still change
+/// (dict_load_file).
+void let_cool(const std::string& directory) {
+  using std::chrono::seconds;
+  std::error_code ignored;
+  for (const char* name : {"/main.cf", "/master.cf"})
+    std::filesystem::last_write_time(
+        directory + name, std::filesystem::file_time_type::clock::now() - seconds(10), ignored);
+}
+
 Result<void> write_texts(const std::string& directory, const ConfigTexts& texts) {
   const FileLook look{0, 0, 0600, {}};
   if (auto done = replace_file(directory + "/main.cf", with_newline(texts.main_cf), look); !done)
     return done;
-  return replace_file(directory + "/master.cf", with_newline(texts.master_cf), look);
+  if (auto done = replace_file(directory + "/master.cf", with_newline(texts.master_cf), look);
+      !done)
+    return done;
+  let_cool(directory);
+  return {};
 }
 
 Result<void> run_postconf(const std::string& directory, std::vector<std::string> arguments) {
@@ -56,6 +71,7 @@ Result<void> run_postconf(const std::string& directory, std::vector<std::string>
   const auto done = run_command(arguments);
   if (!done) return fail(done.error());
   if (done->status != 0) return fail(ErrorCode::System, done->err.substr(0, done->err.find('\n')));
+  let_cool(directory);
   return {};
 }
 
