@@ -4,25 +4,14 @@ data=/var/lib/forcetls
 db=$data/policy.db
 queue=/var/spool/postfix
 
-fail() {
-  echo "FAILED: $*" >&2
-  if [[ -d /run/systemd/system ]]; then
-    systemctl --no-pager --full status 'forcetls*' >&2 || true
-    journalctl --no-pager -n 60 >&2
-  fi
-  exit 1
+quiet_log=/tmp/quietly
+show_logs() {
+  [[ -d /run/systemd/system ]] || return 0
+  systemctl --no-pager --full status 'forcetls*' || true
+  journalctl --no-pager -n 60
 }
-passed() { echo "ok: $*"; }
-quietly() { "$@" >/tmp/quietly 2>&1 || { cat /tmp/quietly >&2; fail "$*"; }; }
-within_60_seconds() { # within_60_seconds COMMAND...
-  local tries
-  for ((tries = 0; tries < 600; tries++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.1
-  done
-  fail "not within 60 seconds: $*"
-}
-refused() { ! "$@" >/dev/null 2>&1 || fail "not refused: $*"; }
+. ./steps.sh
+
 as() { # as USER COMMAND...
   setpriv --reuid "$1" --regid "$(id -g "$1")" --init-groups "${@:2}"
 }

@@ -8,21 +8,10 @@ export PYTHONPATH=tests/e2e PYTHONDONTWRITEBYTECODE=1
 declare -A started=() # pid of each program that a test has started
 cleanups=()
 
-fail() {
-  echo "FAILED: $*" >&2
-  tail -n 20 "$tmp"/*.log >&2 || true
-  exit 1
-}
-passed() { echo "ok: $*"; }
-quietly() { "$@" >"$tmp/quietly.log" 2>&1 || fail "$*"; }
-within_60_seconds() { # within_60_seconds COMMAND...
-  local tries
-  for ((tries = 0; tries < 600; tries++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.1
-  done
-  fail "not within 60 seconds: $*"
-}
+quiet_log=$tmp/quietly.log
+show_logs() { tail -n 20 "$tmp"/*.log; }
+. debian/tests/steps.sh
+
 clean_up() {
   local command
   for command in "${cleanups[@]}"; do eval "$command" >/dev/null 2>&1 || true; done
