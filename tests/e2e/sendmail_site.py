@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Iterator
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
-from lab.sendmail import M4_SNIPPET, Sendmail
+from lab.sendmail import Sendmail
 
 _numbers = itertools.count(1)
 
@@ -72,32 +71,3 @@ def doctor(forcetls: Forcetls, sendmail: Sendmail) -> tuple[int, list[dict[str, 
 def set_up(forcetls: Forcetls, sendmail: Sendmail, *arguments: str) -> subprocess.CompletedProcess:
     """Runs `forcetls setup --mta sendmail`."""
     return _command(forcetls, sendmail, "setup", *arguments)
-
-
-def write_lines(printed: str) -> None:
-    """Does what an administrator does with what setup printed: puts each line where it says."""
-    path, place = None, ""
-    for line in printed.splitlines():
-        if heading := re.fullmatch(r"(/\S+\.mc), (.*):", line):
-            path, place = Path(heading[1]), heading[2]
-        elif line == "As root:":
-            path = None
-        elif line.startswith("  ") and not line.startswith("   "):
-            _write_line(path, place, line.strip())
-
-
-def _write_line(path: Path | None, place: str, line: str) -> None:
-    if path is None:
-        target = Path(re.fullmatch(r"install -m 0644 \S+ (\S+)", line)[1])
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(M4_SNIPPET.read_bytes())
-        os.chmod(target, 0o644)
-        return
-    text = path.read_text("ascii")
-    if place in ("at the end, behind the MAILER() lines", "behind the line with FEATURE(`msp'"):
-        text += f"{line}\n"
-    else:
-        mark = {"before MAILER_DEFINITIONS": "MAILER_DEFINITIONS",
-                "before the line with FEATURE(`msp'": "FEATURE(`msp'"}
-        text = text.replace(mark[place], f"{line}\n{mark[place]}", 1)
-    path.write_text(text, encoding="ascii")

@@ -18,10 +18,11 @@ from lab.message import Message, compose
 from lab.network import STRANGER
 from lab.sendmail import Sendmail
 from lab.sendmail_daemon import SendmailDaemon
+from lab.sendmail_lines import write_lines
 from lab.smtp_client import Submission
 from lab.waiting import wait_for
 from rows import add_row, settle
-from sendmail_site import make_bare, set_up, start_site, write_lines
+from sendmail_site import make_bare, set_up, start_site
 
 SENDER = "root@mail.ours.example"
 NO_TLS = "TLS is required: this session has verify=NONE"

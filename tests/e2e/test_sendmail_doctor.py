@@ -14,8 +14,9 @@ from lab.host_files import CA_STORE
 from lab.lab import Lab
 from lab.message import compose
 from lab.sendmail import Sendmail
+from lab.sendmail_lines import write_lines
 from lab.site_services import FaultyMap
-from sendmail_site import doctor, make_bare, search_list, set_up, start_site, write_lines
+from sendmail_site import doctor, make_bare, search_list, set_up, start_site
 
 REPOSITORY = sendmail_module.REPOSITORY
 HELD = r"TLS is required: this session has verify="
