@@ -295,6 +295,13 @@ class Forcetls:
                 shutil.copy(table, self.postfix.etc / table.name)
         self.postfix.apply_main_cf(snippet)
 
+    def bolt_on_by_setup(self) -> None:
+        """Has `forcetls setup --apply` do it; the settings that it records are the first values from now on."""
+        self.set_up("--apply")
+        if "nothing to change" not in self.set_up():
+            raise ForcetlsError("forcetls setup finds more to change after --apply")
+        self._settings = self._read_settings()
+
     def _policyd_answers(self) -> bool:
         self.policyd.check_running()
         try:

@@ -1,5 +1,6 @@
 """The whole laboratory, as a test or the demo sees it: one mail host, its partners, and what went over the wire."""
 
+import os
 import resource
 import shutil
 from pathlib import Path
@@ -62,13 +63,19 @@ class Lab:
             self.capture.close()
 
     def start_forcetls(self) -> Forcetls:
-        """Bolts forcetls onto the mail host: empty policy, daemons started, main.cf lines in force ("forcetls")."""
+        """Bolts forcetls onto the mail host: empty policy, daemons started, main.cf lines in force ("forcetls").
+
+        By the lines for doing it by hand; with FORCETLS_LAB_SETUP in the environment by forcetls setup --apply.
+        """
         assert self._forcetls is None, "forcetls is there already"
         self._forcetls = Forcetls(self.directory / "forcetls", self.postfix)
         self._forcetls.init()
         self._forcetls.start()
-        self._forcetls.bolt_onto_postfix()
-        self.postfix.reload()
+        if "FORCETLS_LAB_SETUP" in os.environ:
+            self._forcetls.bolt_on_by_setup()
+        else:
+            self._forcetls.bolt_onto_postfix()
+            self.postfix.reload()
         self.postfix.remember_configuration("forcetls")
         return self._forcetls
 
