@@ -133,19 +133,21 @@ Finding weak_hop(const Case& the, std::string_view id, const std::string& where_
       row_command(the, hop.client, hop.next_hop, hop.wanted)};
 }
 
-/// Mail, as `what` says, that goes to another program on this host.
-Finding loopback_route(const std::string& where_it_is, const std::string& what,
+/// Mail, as `what` says, that goes to another program on this host. A row for it, of whatever
+/// level, is the word of somebody who has looked there.
+Finding loopback_route(const Case& the, const std::string& where_it_is, const std::string& what,
                        const std::string& next_hop) {
   return {
       "loopback-route",
-      Severity::Warning,
+      the.policy.find_rule(next_hop) ? Severity::Note : Severity::Warning,
       Certainty::Possible,
       where_it_is,
       fmt::format("{} is handed to another program on this host at {}, which must enforce by "
                   "itself: whether it sends mail on in clear, forcetls cannot see here.",
                   what, next_hop),
       "forcetls doctor --config-dir DIRECTORY, if that is another Postfix; otherwise route past "
-      "it"};
+      "it. A row for " +
+          next_hop + " says that you have looked"};
 }
 
 Finding lmtp_elsewhere(const Case& the, const std::string& where_it_is, const std::string& what,
@@ -180,7 +182,7 @@ void judge_entry(const Case& the, std::string_view id, const std::string& where_
   if (service != nullptr && service->program == "lmtp") {
     if (is_this_host(the, to.next_hop)) return;
   } else if (const std::string hop = program_here(the, to.next_hop); !hop.empty()) {
-    found.push_back(loopback_route(where_it_is, "Mail", hop));
+    found.push_back(loopback_route(the, where_it_is, "Mail", hop));
   }
   const Requirement* wanted = unmet(the, service, to.next_hop, the.needs);
   if (wanted == nullptr) return;
@@ -214,7 +216,7 @@ void judge_transport_entry(const Case& the, const std::string& table_place, cons
   }
   if (to.next_hop.empty() || (service != nullptr && service->program != "smtp")) return;
   if (const std::string hop = program_here(the, to.next_hop); !hop.empty())
-    found.push_back(loopback_route(place, "Mail for " + entry.key, hop));
+    found.push_back(loopback_route(the, place, "Mail for " + entry.key, hop));
   if (equal_ignoring_case(to.next_hop, entry.key)) return;
   if (unmet(the, service, to.next_hop, {&*wanted, 1}) != nullptr)
     found.push_back(weak_hop(the, "route-next-hop", place, {service, to.next_hop, *wanted}));
@@ -262,8 +264,8 @@ void check_fallbacks(const Case& the, std::string_view program, std::string_view
     for (const std::string& relay : split_list(place.value)) {
       const std::string here = program == "smtp" ? program_here(the, relay) : std::string();
       if (!here.empty())
-        found.push_back(
-            loopback_route(where(place, name), "What a partner cannot take as required", here));
+        found.push_back(loopback_route(the, where(place, name),
+                                       "What a partner cannot take as required", here));
       const auto hop = weak_fallback(the, program, place, relay);
       if (!hop) continue;
       Finding finding = weak_hop(the, "fallback-relay", where(place, name), *hop);
@@ -326,8 +328,8 @@ void check_routes(const Case& the, Findings& found) {
     found.push_back(lmtp_elsewhere(the, origin_of(the, next_hop), some_of(detour.domains),
                                    {detour.client, next_hop, detour.wanted}));
   for (const auto& [next_hop, detour] : detours.loopback_hops)
-    found.push_back(
-        loopback_route(origin_of(the, next_hop), "Mail for " + some_of(detour.domains), next_hop));
+    found.push_back(loopback_route(the, origin_of(the, next_hop),
+                                   "Mail for " + some_of(detour.domains), next_hop));
   for (const auto& [transport, detour] : detours.transports)
     found.push_back(bad_transport(the, transport, detour));
   if (the.forced_count > the.forced.size() && knows_routes(the))

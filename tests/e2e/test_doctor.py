@@ -68,7 +68,7 @@ def test_every_finding_has_a_section_in_the_manual():
     assert found == sections
 
 
-def test_a_route_to_another_program_on_this_host_is_a_warning(lab: Lab, bolted: Forcetls):
+def test_a_route_to_another_program_on_this_host_is_a_warning_until_somebody_has_looked(lab: Lab, bolted: Forcetls):
     partner = lab.partners.add("clear")
     bolted.add_row(partner.domain, "encrypt")
     second = lab.start_second_instance(10325, "postfix-out")
@@ -81,6 +81,9 @@ def test_a_route_to_another_program_on_this_host_is_a_warning(lab: Lab, bolted: 
     second.stop()
     assert "loopback-route" in ids(findings, "warning"), findings
     assert "[127.0.0.1]:10325, which must enforce by itself" in bolted.setup().stdout
+    bolted.add_row("[127.0.0.1]:10325", "none")
+    status, findings = bolted.doctor()
+    assert "loopback-route" in ids(findings, "note") and status == 0, findings
 
 
 def test_running_the_fixes_one_after_the_other_leaves_nothing(lab: Lab, stock: Forcetls):

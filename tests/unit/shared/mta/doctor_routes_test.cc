@@ -35,6 +35,18 @@ TEST_CASE("doctor: routes", "[doctor]") {
          b.set("relayhost", "[127.0.0.1]:2525").route(address, "smtp", "[127.0.0.1]:2525");
        },
        {"warning possible loopback-route @ main.cf: relayhost"}},
+      {"relayhost on loopback, with a row: a note",
+       [&](Bench& b) {
+         b.set("relayhost", "[127.0.0.1]:2525").route(address, "smtp", "[127.0.0.1]:2525");
+         b.row({.key = "[127.0.0.1]:2525", .outbound = Level::None});
+       },
+       {}},
+      {"relayhost on loopback, with a row for another port",
+       [&](Bench& b) {
+         b.set("relayhost", "[127.0.0.1]:2525").route(address, "smtp", "[127.0.0.1]:2525");
+         b.row({.key = "[127.0.0.1]:2526", .outbound = Level::None});
+       },
+       {"warning possible loopback-route @ main.cf: relayhost"}},
       {"relayhost on loopback, Postfix not running",
        [](Bench& b) {
          b.facts.is_running = false;
