@@ -44,10 +44,15 @@ class Case:
             received = self.partner.received(self.submission.token)
             assert len(received) == 1, f"{self.outcome}, but the partner took {len(received)} copies"
             return (received[0].tls_version or "CLEAR").removeprefix("TLSv")
-        for word, status, pattern in _CAUSES:
-            if re.search(pattern, self.outcome.text):
-                return word if self.outcome.status == status else word + "*"
-        return str(self.outcome)
+        return cause_of(self.outcome.status, self.outcome.text) or str(self.outcome)
+
+
+def cause_of(status: str, text: str) -> str:
+    """The word for why a message waits or bounced; "" for none that is known."""
+    for word, usual, pattern in _CAUSES:
+        if re.search(pattern, text):
+            return word if status == usual else word + "*"
+    return ""
 
 
 def read_table(text: str) -> dict[tuple[str, str], str]:

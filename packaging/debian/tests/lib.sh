@@ -57,8 +57,8 @@ stop_daemon() { # stop_daemon policyd|milter
 
 milter_log() { if has_systemd; then journalctl --quiet --unit forcetls-milter; else cat "$tmp/milter.log"; fi; }
 
-start_partners() {
-  debian/tests/partners "$tmp" 2>"$tmp/partners.log" &
+start_partners() { # start_partners [DOMAIN=KIND...]
+  debian/tests/partners "$tmp" "$@" 2>"$tmp/partners.log" &
   started[partners]=$!
   within_60_seconds test -e "$tmp/ready"
 }
