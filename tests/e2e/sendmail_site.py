@@ -1,4 +1,4 @@
-"""Sendmail sites for the tests of `forcetls doctor` and `forcetls setup`, and the commands on them."""
+"""Sendmail sites for the tests, what becomes of mail there, and the commands `forcetls doctor` and `forcetls setup`."""
 
 import contextlib
 import itertools
@@ -8,11 +8,20 @@ import subprocess
 from pathlib import Path
 from typing import Iterator
 
+from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
+from lab.message import Message, compose
 from lab.sendmail import Sendmail
 
+# Why mail waits, as the queue tells it.
+NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
+HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
+CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S*, not for "
+NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
+# A match at level fingerprint.
+DIGEST = ":".join(["AB"] * 32)
 _numbers = itertools.count(1)
 
 
@@ -27,6 +36,30 @@ def start_site(lab: Lab, forcetls: Forcetls, features: str = "", **changes: obje
     address = changes.pop("map_address", forcetls.map_address)
     directory = lab.directory / f"sendmail-site-{next(_numbers)}"
     return Sendmail(directory, CA_STORE, address, our_lines(forcetls) + features, **changes)
+
+
+def fate(lab: Lab, sendmail: Sendmail, partner: Partner, message: Message, said: str = "") -> str:
+    """What became of a message: TLSv1.3 or the like, CLEAR, why it waits, or GONE and what Sendmail said of it."""
+    received = partner.received(message.token)
+    assert len(received) <= 1
+    if received:
+        assert not sendmail.waiting(partner.address())
+    if received and received[0].in_clear:
+        return "CLEAR"
+    lab.assert_never_in_clear(message.token)
+    return received[0].tls_version if received else sendmail.waiting(partner.address()) or f"GONE: {said}"
+
+
+def attempt(lab: Lab, sendmail: Sendmail, partner: Partner) -> tuple[Message, str]:
+    """Hands in a message to the partner, which makes the first attempt; the message, and what became of it."""
+    message = compose()
+    said = sendmail.send(message, partner.address())
+    return message, fate(lab, sendmail, partner, message, said)
+
+
+def fate_of_mail(lab: Lab, sendmail: Sendmail, partner: Partner) -> str:
+    """What becomes of a message to the partner."""
+    return attempt(lab, sendmail, partner)[1]
 
 
 def make_bare(sendmail: Sendmail) -> None:

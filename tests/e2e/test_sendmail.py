@@ -12,16 +12,12 @@ from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
-from lab.message import Message, compose
+from lab.message import compose
 from lab.sendmail import Sendmail
 from lab.site_services import FaultyMap
 from rows import add_row
+from sendmail_site import CERTIFICATE, DIGEST, HANDSHAKE, NO_ANSWER, NO_TLS, attempt, fate, fate_of_mail
 
-NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
-HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
-CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S*, not for "
-NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
-DIGEST = ":".join(["AB"] * 32)
 _numbers = itertools.count(1)
 
 pytestmark = pytest.mark.skipif(
@@ -37,25 +33,6 @@ def _start(lab: Lab, map_address: str, features: str = "") -> Sendmail:
 def _sendmail(lab: Lab, forcetls: Forcetls) -> Sendmail:
     """A Sendmail of its own for each test, bolted onto the lab's policyd."""
     return _start(lab, forcetls.map_address)
-
-
-def _fate(sendmail: Sendmail, partner: Partner, message: Message, said: str = "") -> str:
-    """TLSv1.3 etc. or CLEAR as the partner took it; why it waits; or that it is gone."""
-    received = partner.received(message.token)
-    assert len(received) <= 1
-    if received:
-        assert not sendmail.waiting(partner.address())
-        return received[0].tls_version or "CLEAR"
-    return sendmail.waiting(partner.address()) or f"GONE: {said}"
-
-
-def _attempt(lab: Lab, sendmail: Sendmail, partner: Partner) -> tuple[Message, str]:
-    message = compose()
-    said = sendmail.send(message, partner.address())
-    fate = _fate(sendmail, partner, message, said)
-    if fate != "CLEAR":
-        lab.assert_never_in_clear(message.token)
-    return message, fate
 
 
 # (partner, outbound, further columns, what becomes of mail); MX and DOMAIN stand for the partner's names.
@@ -124,7 +101,7 @@ def test_mail_leaves_as_the_row_demands_where_the_partner_can_do_it(
         lab: Lab, forcetls: Forcetls, sendmail: Sendmail, case: tuple):
     kind, outbound, columns, want = case
     partner = _with_row(lab, forcetls, kind, outbound, columns)
-    assert _attempt(lab, sendmail, partner)[1] == want
+    assert fate_of_mail(lab, sendmail, partner) == want
 
 
 @pytest.mark.parametrize("case", HELD, ids=_named)
@@ -132,7 +109,7 @@ def test_mail_waits_where_the_partner_cannot_do_what_the_row_demands(
         lab: Lab, forcetls: Forcetls, sendmail: Sendmail, case: tuple):
     kind, outbound, columns, why = case
     partner = _with_row(lab, forcetls, kind, outbound, columns)
-    assert re.search(why, _attempt(lab, sendmail, partner)[1])
+    assert re.search(why, fate_of_mail(lab, sendmail, partner))
     assert not partner.messages
 
 
@@ -142,7 +119,7 @@ def test_a_row_that_sendmail_cannot_keep_holds_mail_even_for_a_good_partner(
     partner = _with_row(lab, forcetls, "good", outbound, columns)
     try:
         assert forcetls.lookup("sendmail", partner.domain).startswith("TEMP Sendmail cannot keep ")
-        assert re.search(NO_ANSWER, _attempt(lab, sendmail, partner)[1])
+        assert re.search(NO_ANSWER, fate_of_mail(lab, sendmail, partner))
         assert not partner.messages
     finally:  # Rows at a DANE level would change what setup wants for Postfix in later tests.
         forcetls.set_policy(f"DELETE FROM domain_policy WHERE domain = '{partner.domain}'")
@@ -151,25 +128,25 @@ def test_a_row_that_sendmail_cannot_keep_holds_mail_even_for_a_good_partner(
 @pytest.mark.parametrize("kind, want", [("clear", "CLEAR"), ("refused-454", "CLEAR"), ("good", "TLSv1.3")])
 def test_without_a_row_nothing_changes(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, kind: str, want: str):
     del forcetls
-    assert _attempt(lab, sendmail, lab.partners.add(kind))[1] == want
+    assert fate_of_mail(lab, sendmail, lab.partners.add(kind)) == want
 
 
 def test_a_default_holds_for_domains_without_a_row(lab: Lab, forcetls: Forcetls, sendmail: Sendmail):
     forcetls.set_policy("UPDATE setting SET value = 'encrypt' WHERE name = 'default_outbound'")
     partner = lab.partners.add("clear")
     forcetls.wait_for_answer("sendmail", partner.domain, "OK TEMP+ENCR:128")
-    assert re.search(NO_TLS, _attempt(lab, sendmail, partner)[1])
+    assert re.search(NO_TLS, fate_of_mail(lab, sendmail, partner))
 
 
 def test_a_row_counts_from_the_next_attempt_on(lab: Lab, forcetls: Forcetls, sendmail: Sendmail):
     partner = lab.partners.add("clear")
-    assert _attempt(lab, sendmail, partner)[1] == "CLEAR"
+    assert fate_of_mail(lab, sendmail, partner) == "CLEAR"
     forcetls.add_row(partner.domain, "encrypt")
-    message, fate = _attempt(lab, sendmail, partner)
-    assert re.search(NO_TLS, fate)
+    message, first = attempt(lab, sendmail, partner)
+    assert re.search(NO_TLS, first)
     lab.partners.change(partner, "self-signed")
     said = sendmail.retry()
-    assert _fate(sendmail, partner, message, said) == "TLSv1.3"
+    assert fate(lab, sendmail, partner, message, said) == "TLSv1.3"
     lab.assert_never_in_clear(message.token)
 
 
@@ -183,6 +160,7 @@ def test_each_recipient_of_a_message_is_judged_for_itself(lab: Lab, forcetls: Fo
     recipients = {recipient for received in forced.received(message.token) for recipient in received.recipients}
     assert recipients == {f"u@{free}", f"v@{free}"}
     assert re.search(NO_TLS, sendmail.waiting(forced.address()))
+
 
 @pytest.mark.parametrize("verb", ["RCPT", "MAIL"])
 def test_a_recipient_that_bounces_does_not_take_the_forced_one_with_it(
@@ -252,8 +230,8 @@ def test_while_policyd_does_not_answer_all_mail_waits_and_then_flows(
     try:
         messages = []
         for partner in partners:
-            message, fate = _attempt(lab, sendmail, partner)
-            assert re.search(NO_ANSWER, fate)
+            message, first = attempt(lab, sendmail, partner)
+            assert re.search(NO_ANSWER, first)
             messages.append(message)
     finally:
         if fault == "killed":
@@ -261,7 +239,7 @@ def test_while_policyd_does_not_answer_all_mail_waits_and_then_flows(
         else:
             forcetls.policyd.signal(signal.SIGCONT)
     said = sendmail.retry()
-    assert [_fate(sendmail, partner, message, said) for partner, message in zip(partners, messages)] == [
+    assert [fate(lab, sendmail, partner, message, said) for partner, message in zip(partners, messages)] == [
         "TLSv1.3", "TLSv1.3", "CLEAR"]
 
 
@@ -273,13 +251,13 @@ def test_with_a_policy_that_cannot_be_read_all_mail_waits_and_then_flows(
     forcetls.policy_db.rename(aside)
     try:
         forcetls.start_policyd()
-        message, fate = _attempt(lab, sendmail, partner)
-        assert re.search(NO_ANSWER, fate)
+        message, first = attempt(lab, sendmail, partner)
+        assert re.search(NO_ANSWER, first)
     finally:
         aside.rename(forcetls.policy_db)
     forcetls.wait_for_answer("sendmail", partner.domain, "OK TEMP+ENCR:128", 20)
     said = sendmail.retry()
-    assert _fate(sendmail, partner, message, said) == "TLSv1.3"
+    assert fate(lab, sendmail, partner, message, said) == "TLSv1.3"
 
 
 def test_the_milter_keeps_the_inbound_rule_and_mail_waits_while_it_is_down(lab: Lab, forcetls: Forcetls):
@@ -299,13 +277,13 @@ def test_the_milter_keeps_the_inbound_rule_and_mail_waits_while_it_is_down(lab: 
 def test_an_answer_that_the_ruleset_does_not_know_holds_mail(lab: Lab, answer: str):
     service = FaultyMap()
     try:
-        sendmail = _start(lab, "inet:{0[2]}@{0[1]}".format(service.address.split(":")))
+        sendmail = _start(lab, service.sendmail_address)
         service.answer = "OK NONE"
-        assert _attempt(lab, sendmail, lab.partners.add("clear"))[1] == "CLEAR"
+        assert fate_of_mail(lab, sendmail, lab.partners.add("clear")) == "CLEAR"
         service.answer = answer
         partner = lab.partners.add("good")
-        message, fate = _attempt(lab, sendmail, partner)
-        assert sendmail.waiting(partner.address()), fate
+        message, first = attempt(lab, sendmail, partner)
+        assert sendmail.waiting(partner.address()), first
         assert not partner.received(message.token)
     finally:
         service.close()
@@ -320,4 +298,4 @@ def test_the_rows_hold_beside_other_features(lab: Lab, forcetls: Forcetls, featu
                                          ("good", "secure", {"match": "mx.elsewhere.example"}, CERTIFICATE),
                                          ("good", "secure", {"match": "MX"}, "^TLSv1.3$")]:
         partner = _with_row(lab, forcetls, kind, outbound, columns)
-        assert re.search(why, _attempt(lab, sendmail, partner)[1])
+        assert re.search(why, fate_of_mail(lab, sendmail, partner))

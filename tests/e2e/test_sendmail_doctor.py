@@ -13,16 +13,17 @@ from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
 from lab.message import compose
+from lab.partner import Behaviour
 from lab.sendmail import Sendmail
 from lab.sendmail_lines import write_lines
 from lab.site_services import FaultyMap
-from sendmail_site import doctor, make_bare, search_list, set_up, start_site
+from sendmail_site import DIGEST, NO_ANSWER, doctor, fate_of_mail, make_bare, search_list, set_up, start_site
 
 REPOSITORY = sendmail_module.REPOSITORY
 HELD = r"TLS is required: this session has verify="
-NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
 LOOKUP_LINE = "Ksendmail socket -q -d5 -T<TMPF> "
 _numbers = itertools.count(1)
+SMART_HOST = "smart.ours.example"
 OWN_RULE = "LOCAL_TLS_RCPT\nR$*\t$@ OK\n"
 
 pytestmark = pytest.mark.skipif(
@@ -32,14 +33,9 @@ Play = Callable[[Lab, Forcetls, Sendmail, Partner], str]
 
 
 def _one_message(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
-    """What became of a message to the partner: TLSv1.3, CLEAR, why it waits, or GONE."""
-    del lab, forcetls
-    message = compose()
-    sendmail.send(message, partner.address())
-    received = partner.received(message.token)
-    if received:
-        return received[0].tls_version or "CLEAR"
-    return sendmail.waiting(partner.address()) or "GONE"
+    """A message to the partner."""
+    del forcetls
+    return fate_of_mail(lab, sendmail, partner)
 
 
 def _beside_one_that_bounces(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
@@ -109,6 +105,22 @@ def _from_outside_while_the_milter_is_down(lab: Lab, forcetls: Forcetls, sendmai
         return sendmail.speak("EHLO client.example", f"MAIL FROM:<a@{partner.domain}>")[-1][:3]
     finally:
         forcetls.start_milter()
+
+
+def _by_a_route(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
+    """A route address, by way of somebody without a row."""
+    del forcetls
+    stranger, message = lab.partners.add("clear"), compose()
+    route = f"@{stranger.domain}:{partner.address()}"
+    sendmail.send(message, f"<{route}>")
+    return "CLEAR" if stranger.received(message.token) else sendmail.waiting(route) or "GONE"
+
+
+def _by_the_smart_host(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, partner: Partner) -> str:
+    """The smart host takes mail in clear, and the partner over TLS."""
+    if SMART_HOST not in {server.hostname for server in lab.partners.servers}:
+        lab.partners.serve(SMART_HOST, Behaviour())
+    return _one_message(lab, forcetls, sendmail, partner)
 
 
 @dataclass(frozen=True)
@@ -182,6 +194,18 @@ WAYS = [
         after="TLS handshake failed"),
     Way("the milter without F=T", "milter-flag", _edit(", F=T,", ","), "warning",
         play=_from_outside_while_the_milter_is_down, before="250", after="451"),
+    Way("the milter with F=R", "milter-flag", _edit(", F=T,", ", F=R,"), "warning",
+        play=_from_outside_while_the_milter_is_down, before="5", after="451"),
+    Way("the milter is not asked", "milter-missing", _edit("O InputMailFilters=forcetls", "O InputMailFilters="), "warning",
+        play=_from_outside_while_the_milter_is_down, before="250", after="451"),
+    Way("another map answers for the rows", "map-type",
+        {"edit": lambda text: re.sub("Ksendmail socket .*", "Ksendmail regex -aNONE .", text)}),
+    Way("routes are kept", "routes-kept",
+        {"features": "define(`confDONT_PRUNE_ROUTES', `True')dnl\ndefine(`_USE_DEPRECATED_ROUTE_ADDR_')dnl\n"},
+        play=_by_a_route),
+    Way("by way of a smart host in clear", "next-hop",
+        {"features": f"define(`SMART_HOST', `[{SMART_HOST}]')dnl\n"}, "note", "good", play=_by_the_smart_host, before=HELD,
+        after="TLSv1.3"),
     _kept("optional", "-d5 -T<TMPF> -o"), _kept("faults are \"not found\"", "-d5 -T<TMPF> -t"),
     _kept("no -T", "-d5"), _kept("no -d", "-T<TMPF>"),
 ]
@@ -221,7 +245,7 @@ def test_another_daemon_at_the_socket_is_a_leak_that_doctor_names(lab: Lab, forc
     service = FaultyMap()
     service.answer = "OK NONE"
     try:
-        sendmail = start_site(lab, forcetls, map_address="inet:{0[2]}@{0[1]}".format(service.address.split(":")))
+        sendmail = start_site(lab, forcetls, map_address=service.sendmail_address)
         assert _one_message(lab, forcetls, sendmail, partner) == "CLEAR"
         findings = doctor(forcetls, sendmail)[1]
         # Of the rows of all tests, those that are printed.
@@ -250,7 +274,7 @@ def test_try_tls_no_bounces_forced_mail_and_is_named(lab: Lab, forcetls: Forcetl
     feature = f"FEATURE(`access_db', `hash -T<TMPF> {access}')dnl\n"
     sendmail = start_site(lab, forcetls, feature)
     sendmail.make_map("hash", access)
-    assert _one_message(lab, forcetls, sendmail, partner) == "GONE" and not partner.messages
+    assert _one_message(lab, forcetls, sendmail, partner) .startswith("GONE") and not partner.messages
     findings = doctor(forcetls, sendmail)[1]
     assert [finding["certainty"] for finding in findings if finding["id"] == "try-tls-no"] == ["likely"]
     access.write_text("Connect:localhost\tOK\n", encoding="ascii")
@@ -315,7 +339,7 @@ def test_what_sendmail_1_bounces_carries_no_text_by_a_line_behind_msp_only(lab: 
 def test_rows_that_sendmail_cannot_keep_are_named(lab: Lab, forcetls: Forcetls):
     sendmail = start_site(lab, forcetls)
     rows = {"several-names.example": ("secure", {"match": "a.example:b.example"}), "no-name.example": ("secure", {}),
-            "digest.example": ("fingerprint", {"match": ":".join(["AB"] * 32)})}
+            "digest.example": ("fingerprint", {"match": DIGEST})}
     forcetls.set_policy("DELETE FROM domain_policy")  # Of one kind doctor names 20 at most.
     for domain, (level, columns) in rows.items():
         forcetls.add_row(domain, level, **columns)

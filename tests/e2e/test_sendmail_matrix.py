@@ -2,25 +2,19 @@
 
 import itertools
 import re
-import socket
-import threading
 
 import pytest
 
 from lab import sendmail as sendmail_module
-from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
 from lab.message import compose
 from lab.sendmail import Sendmail
+from lab.site_services import BrokenMap
+from sendmail_site import CERTIFICATE, DIGEST, HANDSHAKE, NO_ANSWER, NO_TLS, fate_of_mail
 
-NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
-HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
-CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S*, not for "
-NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
 TLS, CLEAR = r"^TLSv1\.3$", r"^CLEAR$"
-DIGEST = ":".join(["AB"] * 32)
 _numbers = itertools.count(1)
 
 pytestmark = pytest.mark.skipif(
@@ -59,16 +53,6 @@ def _sendmail(forcetls: Forcetls, shared_sendmail: Sendmail) -> Sendmail:
     return shared_sendmail
 
 
-def _fate(lab: Lab, sendmail: Sendmail, partner: Partner) -> str:
-    message = compose()
-    said = sendmail.send(message, partner.address())
-    received = partner.received(message.token)
-    if received:
-        return received[0].tls_version or "CLEAR"
-    lab.assert_never_in_clear(message.token)
-    return sendmail.waiting(partner.address()) or f"GONE: {said}"
-
-
 @pytest.mark.parametrize("kind", PARTNERS)
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_level_holds_against_a_partner(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, level: str, kind: str):
@@ -78,7 +62,7 @@ def test_a_level_holds_against_a_partner(lab: Lab, forcetls: Forcetls, sendmail:
         if columns is not None:
             match = {name: value.replace("LAST", partner.servers[-1].hostname) for name, value in columns.items()}
             forcetls.add_row(partner.domain, level.split()[0], **match)
-        assert re.search(fates[PARTNERS.index(kind)], _fate(lab, sendmail, partner))
+        assert re.search(fates[PARTNERS.index(kind)], fate_of_mail(lab, sendmail, partner))
     finally:  # Rows at a DANE level would change what setup wants for Postfix in later tests.
         forcetls.set_policy(f"DELETE FROM domain_policy WHERE domain = '{partner.domain}'")
 
@@ -114,33 +98,6 @@ def test_a_connection_that_is_kept_in_clear_carries_no_forced_mail(lab: Lab, for
         assert re.search(NO_TLS, sendmail.waiting(recipient))
 
 
-class _BrokenMap:
-    """Listens as a policyd that has gone wrong: answers every request with `reply` and hangs up."""
-
-    def __init__(self, reply: bytes) -> None:
-        self._listener, self._reply = socket.create_server(("127.0.0.1", 0)), reply
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def sendmail_address(self) -> str:
-        """As a K line wants it."""
-        return f"inet:{self._listener.getsockname()[1]}@127.0.0.1"
-
-    def close(self) -> None:
-        """Stops listening."""
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.recv(4096)
-                connection.sendall(self._reply)
-
-
 @pytest.mark.parametrize("kind", ["clear", "good"])
 @pytest.mark.parametrize("reply", [
     b"", b"7:OK NO", b"OK NONE", b"x:OK NONE,", b"7:OK NONE;", b"999999:OK NONE,", b"0:,"],
@@ -148,7 +105,7 @@ class _BrokenMap:
 def test_with_a_broken_policyd_no_mail_leaves(lab: Lab, forcetls: Forcetls, reply: bytes, kind: str):
     """Some of it bounces, as Sendmail makes of a malformed answer, which policyd never gives."""
     del forcetls
-    service = _BrokenMap(reply)
+    service = BrokenMap(reply)
     try:
         sendmail = Sendmail(lab.directory / f"sendmail-broken-{next(_numbers)}", CA_STORE, service.sendmail_address)
         partner, message = lab.partners.add(kind), compose()
@@ -238,7 +195,7 @@ def test_rows_hold_beside_tlsa_records_where_sendmail_looks_at_them(
         partner = lab.partners.add(kind)
         if level is not None:
             forcetls.add_row(partner.domain, level)
-        assert re.search(want, _fate(lab, sendmail, partner)), (kind, level)
+        assert re.search(want, fate_of_mail(lab, sendmail, partner)), (kind, level)
 
 
 def test_mail_by_lmtp_over_the_network_is_held_to_the_row_too(lab: Lab, forcetls: Forcetls):
@@ -250,5 +207,5 @@ def test_mail_by_lmtp_over_the_network_is_held_to_the_row_too(lab: Lab, forcetls
               "\t\tT=DNS/RFC822/SMTP, A=TCP $h\n")
     sendmail = Sendmail(lab.directory / "sendmail-netlmtp", CA_STORE, forcetls.map_address,
                         before_ours=f"LOCAL_RULE_0\n{rules}{mailer}")
-    assert re.search(NO_TLS, _fate(lab, sendmail, forced))
-    assert _fate(lab, sendmail, free) == "CLEAR"
+    assert re.search(NO_TLS, fate_of_mail(lab, sendmail, forced))
+    assert fate_of_mail(lab, sendmail, free) == "CLEAR"

@@ -17,6 +17,11 @@ class _Service:
         """As main.cf wants it."""
         return f"inet:127.0.0.1:{self._listener.getsockname()[1]}"
 
+    @property
+    def sendmail_address(self) -> str:
+        """As sendmail.mc wants it."""
+        return f"inet:{self._listener.getsockname()[1]}@127.0.0.1"
+
     def close(self) -> None:
         """Stops listening."""
         self._listener.close()
@@ -72,6 +77,19 @@ class FaultyMap(TlsPolicyResolver):
 
     def _answer_for(self, key: str) -> str:
         return self.answer
+
+
+class BrokenMap(_Service):
+    """A policyd that has gone wrong: answers a request with the bytes of `reply`, and hangs up."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        super().__init__()
+
+    def _answer(self, stream) -> bool:
+        stream.read1(4096)
+        stream.write(self._reply)
+        return False
 
 
 class PolicyService(_Service):
