@@ -21,7 +21,7 @@ from lab.sendmail_daemon import SendmailDaemon
 from lab.sendmail_lines import write_lines
 from lab.smtp_client import Submission
 from lab.waiting import wait_for
-from rows import add_row, settle
+from rows import add_row
 from sendmail_site import make_bare, set_up, start_site
 
 SENDER = "root@mail.ours.example"
