@@ -27,6 +27,17 @@ Result<void> set_text(std::string& target, std::string_view name, std::string_vi
   return {};
 }
 
+/// What the file alone must keep to: each program starts in a directory of its own, and what looks
+/// like quotes or like a comment behind a path would be part of it.
+Result<void> check_path(std::string_view name, std::string_view value) {
+  if ((name != "policy_db" && name != "evidence_db") || value.empty()) return {};
+  if (!value.starts_with('/'))
+    return bad_value(name, value, "a path that begins with /, without quotes");
+  if (value.find(" #") != value.npos || value.find("\t#") != value.npos)
+    return bad_value(name, value, "the path alone, and the comment on a line of its own");
+  return {};
+}
+
 /// Blank-separated addresses.
 Result<void> add_addresses(std::vector<ListenAddress>& target, std::string_view value) {
   while (!(value = trimmed(value)).empty()) {
@@ -77,8 +88,9 @@ Result<Config> read_config(const std::string& path) {
     const auto equals = text.find('=');
     const std::string where = path + ":" + std::to_string(number);
     if (equals == text.npos) return fail(ErrorCode::Malformed, where + ": write 'name = value'");
-    auto applied = apply_config_line(config, trimmed(text.substr(0, equals)),
-                                     trimmed(text.substr(equals + 1)));
+    const auto name = trimmed(text.substr(0, equals)), value = trimmed(text.substr(equals + 1));
+    auto applied = check_path(name, value);
+    if (applied) applied = apply_config_line(config, name, value);
     if (!applied) return fail(within(where, std::move(applied).error()));
   }
   if (!file.eof()) return fail(ErrorCode::System, path + ": cannot be read to its end");
