@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -43,6 +44,25 @@ bool only_root_writes(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return true;
   return status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/// Whether a user may do it, by the mode alone; `bits` as for others, so S_IROTH or S_IXOTH.
+bool may(const passwd& user, const std::string& path, mode_t bits) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return true;
+  if (status.st_uid == user.pw_uid) return (status.st_mode & (bits << 6)) != 0;
+  if (status.st_gid == user.pw_gid) return (status.st_mode & (bits << 3)) != 0;
+  return (status.st_mode & bits) != 0;
+}
+
+/// The file, or the first directory above, that keeps the daemons from it; empty where nothing
+/// does, or where the daemons have no user of their own.
+std::string what_hides(const std::string& path) {
+  const passwd* const user = ::getpwnam("forcetls");
+  if (user == nullptr) return {};
+  for (auto slash = path.find('/', 1); slash != path.npos; slash = path.find('/', slash + 1))
+    if (std::string above = path.substr(0, slash); !may(*user, above, S_IXOTH)) return above;
+  return may(*user, path, S_IROTH) ? std::string() : path;
 }
 
 bool is_missing_or_empty(const std::string& path) {
@@ -182,6 +202,7 @@ doctor::PolicyFile look_at_policy_file(const std::string& path) {
           .is_usual = path == Config{}.policy_db,
           .exists = fs::exists(real, problem),
           .is_wal = is_wal(real),
+          .unreadable = what_hides(real),
           .only_root_writes = only_root_writes(real),
           .only_root_writes_directory = only_root_writes(fs::path(real).parent_path())};
 }

@@ -17,11 +17,38 @@ namespace {
 
 constexpr off_t kChangeCounterOffset = 24;
 
+bool is_at_or_below(std::string_view path, std::string_view directory) {
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+/// The first directory on the way to `path` that we may not pass; empty if it is the file itself.
+std::string closed_directory(const std::string& path) {
+  for (auto slash = path.find('/', 1); slash != path.npos; slash = path.find('/', slash + 1)) {
+    std::string directory = path.substr(0, slash);
+    if (::access(directory.c_str(), X_OK) != 0) return directory;
+  }
+  return {};
+}
+
+std::string cure_for_closed(const std::string& path) {
+  const std::string directory = closed_directory(path);
+  if (directory.empty())
+    return "; it must be readable for the daemons' group: chgrp forcetls " + path + "; chmod 640 " +
+           path;
+  for (const std::string_view hidden : {"/home", "/root", "/run/user"})
+    if (is_at_or_below(directory, hidden))
+      return "; the daemons' units hide " + std::string(hidden) + ": keep it elsewhere";
+  return "; the daemons' group must be able to pass " + directory + ": chgrp forcetls " +
+         directory + "; chmod g+rx " + directory;
+}
+
 tl::unexpected<Error> system_failure(const std::string& path) {
   const int reason = errno;
-  const char* cure = reason == EACCES ? "; it must be readable for the daemons' group (chgrp "
-                                        "forcetls FILE; chmod 640 FILE)"
-                                      : "";
+  std::string cure;
+  if (reason == EACCES) cure = cure_for_closed(path);
+  if (reason == ENOENT && (is_at_or_below(path, "/tmp") || is_at_or_below(path, "/var/tmp")))
+    cure = "; the daemons' units have a directory of their own for it: keep it elsewhere";
   return fail(reason == ENOENT ? ErrorCode::NotFound : ErrorCode::System,
               path + ": " + std::strerror(reason) + cure);
 }

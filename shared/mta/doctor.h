@@ -74,7 +74,8 @@ struct PolicyFile {
   bool is_usual = true;  ///< the one that our commands take by themselves
   bool exists = true;
   bool is_wal = false;
-  bool only_root_writes = true;            ///< the file
+  std::string unreadable;        ///< what keeps the daemons from it: the file or a directory above
+  bool only_root_writes = true;  ///< the file
   bool only_root_writes_directory = true;  ///< where somebody else could put another file
 };
 

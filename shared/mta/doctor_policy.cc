@@ -21,6 +21,7 @@ void check_directory(const Case& the, Findings& found) {
 }
 
 void check_transports(const Case& the, Findings& found) {
+  if (the.facts.policy.is_wal) return;  // in which it cannot be read
   std::vector<std::string> right, missing, wrong;
   for (const std::string& name : the.policy.settings().enforcing_transports) {
     const PostfixService* service = service_of_transport(the, name);
@@ -63,6 +64,16 @@ void examine_policy_file(const PolicyFile& file, Findings& found) {
                      "The database is in WAL mode, in which the daemons do not read it: once they "
                      "restart, all mail waits.",
                      fmt::format("sqlite3 {} 'PRAGMA journal_mode = DELETE'", path)});
+  if (!file.unreadable.empty())
+    found.push_back(
+        {"policy-db-owner", Severity::Warning, Certainty::Certain, file.path,
+         fmt::format(
+             "The user forcetls cannot read it, by the owner and mode of {}: the daemons go "
+             "on with the policy that they know, and once they restart all mail waits.",
+             file.unreadable),
+         file.unreadable == "/root"
+             ? "keep policy_db elsewhere"
+             : fmt::format("chgrp forcetls {0} && chmod g+rX {0}", shell_word(file.unreadable))});
   if (!file.only_root_writes)
     found.push_back({"policy-db-owner", Severity::Warning, Certainty::Certain, file.path,
                      "Somebody else than root can write it, and so lower what is required.",

@@ -172,6 +172,15 @@ TEST_CASE("doctor: sockets", "[doctor]") {
 
 TEST_CASE("doctor: policy database and settings", "[doctor]") {
   check_all({
+      {"WAL, in which the settings cannot be read",
+       [](Bench& b) {
+         b.facts.policy.is_wal = true;
+         b.policy.mutable_settings().enforcing_transports.clear();
+       },
+       {"warning certain policy-db-wal @ /p.db"}},
+      {"unreadable for the daemons",
+       [](Bench& b) { b.facts.policy.unreadable = b.facts.policy.path; },
+       {"warning certain policy-db-owner @ /p.db"}},
       {"WAL",
        [](Bench& b) { b.facts.policy.is_wal = true; },
        {"warning certain policy-db-wal @ /p.db"}},
