@@ -20,6 +20,7 @@ struct Question {
   const char* socket;   ///< below the queue directory
   const char* program;  ///< that listens on it
   const char* setting;  ///< of forcetls.conf
+  const char* unit;     ///< of the package
   std::string request;
   std::string_view end;  ///< of an answer
   std::size_t size = 0;  ///< of an answer without an end
@@ -27,9 +28,9 @@ struct Question {
 
 std::array<Question, 3> questions() {
   const std::string lookup = fmt::format("tls {}", kProbeName);
-  return {{{"forcetls/map.sock", "forcetls-policyd", "listen_map",
+  return {{{"forcetls/map.sock", "forcetls-policyd", "listen_map", "forcetls-map.socket",
             fmt::format("{}:{},", lookup.size(), lookup), ","},
-           {"forcetls/policy.sock", "forcetls-policyd", "listen_policy",
+           {"forcetls/policy.sock", "forcetls-policyd", "listen_policy", "forcetls-policy.socket",
             fmt::format("request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=SMTP\n"
                         "client_address=127.0.0.1\nsender=\nrecipient=postmaster@{}\n\n",
                         kProbeName),
@@ -37,6 +38,7 @@ std::array<Question, 3> questions() {
            {"forcetls/milter.sock",
             "forcetls-milter",
             "listen_milter",
+            "forcetls-milter.socket",
             std::string(kMilterOffer) + std::string(kMilterQuit),
             {},
             kMilterAnswerSize}}};
@@ -46,12 +48,14 @@ std::array<Question, 3> questions() {
 std::string cannot_connect(const Question& question, int reason, const std::string& queue) {
   const std::string path = queue + "/" + question.socket;
   if (reason == ECONNREFUSED)
-    return fmt::format("nobody listens on {}: start {}", path, question.program);
+    return fmt::format("nobody listens on {}: start {}; under systemd: systemctl restart {}", path,
+                       question.program, question.unit);
   if (reason == ENOENT)
     return fmt::format(
-        "{} is not there: start {}; if it runs, it serves another Postfix instance: add "
-        "'{} = unix:{}' to its configuration (each queue directory has sockets of its own)",
-        path, question.program, question.setting, path);
+        "{} is not there: start {}; under systemd: systemctl restart {}. For another Postfix "
+        "instance than the host's own, whose queue directory needs sockets of its own: {} = "
+        "unix:{}, or ListenStream={} in that unit",
+        path, question.program, question.unit, question.setting, path, path);
   if (reason == ETIMEDOUT)
     return fmt::format("{} takes too long to answer on {}: see its log", question.program, path);
   if (reason == EACCES)

@@ -70,6 +70,15 @@ std::vector<Mention> failing(const Case& the) {
   return failures;
 }
 
+/// The package's unit. Restarting a socket also makes its file again, and restarts the daemon.
+std::string unit_to_restart(const Mention& mention) {
+  const std::string_view name =
+      std::string_view(mention.address).substr(mention.address.rfind('/') + 1);
+  for (const std::string_view ours : {"map.sock", "policy.sock", "milter.sock"})
+    if (name == ours) return fmt::format("forcetls-{}et", name);
+  return std::string(mention.unit);
+}
+
 bool is_absolute(std::string_view address) { return address.starts_with("unix:/"); }
 
 Place place_of(const Case& the, const Mention& mention) {
@@ -111,13 +120,15 @@ void check_reachability(const Case& the, Findings& found) {
                      where(place_of(the, mention), mention.parameter),
                      fmt::format("{} does not answer Postfix ({}): mail waits.", mention.address,
                                  the.facts.socket_failures.at(mention.question())),
-                     fmt::format("systemctl restart {}", mention.unit)});
+                     fmt::format("systemctl restart {}", unit_to_restart(mention))});
   }
   for (const auto& [table, why] : the.facts.table_failures)
     found.push_back({"policyd-unreachable", Severity::Warning, Certainty::Certain,
                      fmt::format("main.cf: smtp_tls_policy_maps: {}", table),
                      fmt::format("A lookup fails, so all mail waits: {}", why),
-                     "systemctl restart forcetls-policyd"});
+                     why.find("see the log") != why.npos
+                         ? "journalctl -u forcetls-policyd"
+                         : "systemctl restart forcetls-map.socket"});
 }
 
 Questions questions(const PostfixConfig& config, const RuleStore& policy,

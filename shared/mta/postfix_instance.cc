@@ -21,6 +21,12 @@ constexpr std::chrono::seconds kResolveDeadline{10};
 
 /// The sentence of a Postfix tool without its name and severity, of the last line that has one.
 std::string complaint_in(std::string_view printed) {
+  // What a server says for itself tells more than what Postfix makes of it.
+  constexpr std::string_view kServerSays = "socketmap server temporary error: ";
+  if (const auto at = printed.find(kServerSays); at != printed.npos) {
+    const auto said = printed.substr(at + kServerSays.size());
+    return std::string(said.substr(0, said.find('\n')));
+  }
   std::string found;
   while (!printed.empty()) {
     const auto end = std::min(printed.find('\n'), printed.size());

@@ -122,7 +122,7 @@ void check_sendmail_sockets(const SendmailCase& the, Findings& found) {
                      is_map ? "forcetls-policyd" : "forcetls-milter", why,
                      is_map ? "all mail to other hosts waits"
                             : "mail is refused with a 4xx where it comes in"),
-         fmt::format("systemctl restart {}", is_map ? "forcetls-policyd" : "forcetls-milter")});
+         fmt::format("systemctl restart forcetls-{}-sendmail.socket", is_map ? "map" : "milter")});
   }
 }
 

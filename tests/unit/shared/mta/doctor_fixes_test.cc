@@ -57,6 +57,28 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
          b.policy.mutable_settings().own_domains.push_back("a`reboot`.example");
        },
        "forcetls setup --apply"},
+      {"a socket whose file is gone is made again",
+       [](Bench& b) {
+         b.bolt_on().facts.socket_failures[{"unix:forcetls/policy.sock", true}] = "gone";
+       },
+       "systemctl restart forcetls-policy.socket"},
+      {"a socket that is not the package's",
+       [](Bench& b) {
+         b.set("smtp_tls_policy_maps", "socketmap:inet:127.0.0.1:8461:tls")
+             .facts.socket_failures[{"inet:127.0.0.1:8461", true}] = "gone";
+       },
+       "systemctl restart forcetls-policyd"},
+      {"policyd that says why it cannot answer",
+       [](Bench& b) {
+         b.facts.table_failures["socketmap:x:tls"] = "no policy, see the log of policyd";
+       },
+       "journalctl -u forcetls-policyd"},
+      {"a policy that the daemons cannot read",
+       [](Bench& b) { b.facts.policy.unreadable = "/p.db"; },
+       "chgrp forcetls /p.db && chmod g+rX /p.db"},
+      {"a directory that the daemons cannot pass",
+       [](Bench& b) { b.facts.policy.unreadable = "/my srv"; },
+       "chgrp forcetls '/my srv' && chmod g+rX '/my srv'"},
       {"a listener's restrictions without blanks",
        [](Bench& b) {
          b.option("smtp/inet", "smtpd_recipient_restrictions", "permit_mynetworks, reject");
