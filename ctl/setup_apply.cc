@@ -42,8 +42,12 @@ std::string last_line(std::string_view text) {
 Result<void> run_postfix(const PostfixInstance& instance, const char* what, ErrorCode failure) {
   const auto done = run_command({"postfix", "-c", instance.config_directory(), what});
   if (!done) return fail(done.error());
-  if (done->status != 0)
-    return fail(failure, fmt::format("postfix {}: {}", what, last_line(done->err)));
+  if (done->status != 0) {
+    // Off a terminal Postfix tells some faults to the mail log alone.
+    const auto said = std::string(last_line(done->err));
+    return fail(failure, fmt::format("postfix {}: {}", what,
+                                     said.empty() ? "fails, and the mail log says why" : said));
+  }
   return {};
 }
 
