@@ -6,6 +6,7 @@
 #include <cctype>
 #include <csignal>
 #include <filesystem>
+#include <utility>
 
 #include "ctl/file_io.h"
 #include "ctl/progress.h"
@@ -61,7 +62,10 @@ bool is_newer_than_daemon(const SendmailConfig& config, const std::string& cf) {
   struct stat started {
   }, written{};
   if (pid <= 1 || ::kill(pid, 0) != 0 || ::stat(pid_file.c_str(), &started) != 0) return false;
-  return ::stat(cf.c_str(), &written) == 0 && written.st_mtime > started.st_mtime;
+  const auto when = [](const struct stat& file) {
+    return std::pair(file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
+  };
+  return ::stat(cf.c_str(), &written) == 0 && when(written) > when(started);
 }
 
 void ask_sendmail_sockets(const doctor::SendmailQuestions& questions,

@@ -21,8 +21,8 @@ dnl FEATURE(`access_db'), and again with FEATURE(`check_cert_altnames').
 dnl
 dnl Without -q the daemon would not see a backslash: it is asked for 099ank.example, and mail to
 dnl \099ank.example goes to cank.example, since the resolver takes \099 for c.
-dnl -T<TMPF> must stay on the K line, and -t and -o off it: otherwise mail leaves in clear while the
-dnl daemon is down. In the rules, TAB characters separate the columns.
+dnl -T<TMPF> stays on the K line, and -o off it: with these rules mail waits even so, with others it would
+dnl leave in clear while the daemon is down. In the rules, TAB characters separate the columns.
 dnl
 dnl Sendmail replaces an aliased recipient domain by what DNS says it stands for, before anybody is
 dnl asked: with a forged alias mail would be held to another domain's row. So aliases stay as they are.

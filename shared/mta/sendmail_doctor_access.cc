@@ -46,8 +46,7 @@ void check_fallback_to_clear(const SendmailCase& the, Findings& found) {
 void check_access_map(const SendmailCase& the, Findings& found) {
   const SendmailMap* access = the.config.map("access");
   if (access == nullptr || access->type != "socket") return;
-  if (access->switch_value('T') == "<TMPF>" && !access->has_switch('t') && !access->has_switch('o'))
-    return;
+  if (access->switch_value('T') == "<TMPF>" && !access->has_switch('o')) return;
   found.push_back({"access-map", Severity::Warning, Certainty::Certain, in_cf(the, "K line access"),
                    "While the server of your access database is down, each of its entries counts "
                    "as not there: TLS_Rcpt, TLS_Srv and TLS_Clt of yours demand nothing then. "

@@ -14,7 +14,6 @@ std::string include_ours(const SendmailCase& the) {
 
 /// What is wrong with the switches of our K line; empty: nothing.
 std::string fault_of_switches(const SendmailMap& map) {
-  if (map.has_switch('t')) return "-t makes \"not found\" of a fault";
   if (map.has_switch('o')) return "-o makes \"not found\" of a daemon that is down";
   if (map.switch_value('T') != "<TMPF>")
     return "without -T<TMPF> a fault is not told from other answers";
@@ -32,12 +31,19 @@ void check_build(const SendmailCase& the, Findings& found) {
          "forcetls.m4 was tried with Sendmail 8.17 and 8.18 only; in older releases its "
          "rules may mean something else.",
          "apt-get install sendmail-bin"});
-  for (const char* feature : {"STARTTLS", "SOCKETMAP"})
-    if (!the.facts.features.empty() && !the.facts.features.contains(feature))
-      found.push_back({"sendmail-build", Severity::Warning, Certainty::Certain,
-                       fmt::format("sendmail {}", the.facts.version),
-                       fmt::format("It was built without {}: forced mail cannot leave.", feature),
-                       "apt-get install sendmail-bin"});
+  const auto lacks = [&](const char* feature) {
+    return !the.facts.features.empty() && !the.facts.features.contains(feature);
+  };
+  const auto tell = [&](Severity severity, std::string what) {
+    found.push_back({"sendmail-build", severity, Certainty::Certain,
+                     fmt::format("sendmail {}", the.facts.version), std::move(what),
+                     "apt-get install sendmail-bin"});
+  };
+  if (lacks("STARTTLS"))
+    tell(Severity::Leak,
+         "It was built without STARTTLS: it never comes to the rules, and no row has any effect.");
+  if (lacks("SOCKETMAP"))
+    tell(Severity::Warning, "It was built without SOCKETMAP: it cannot ask forcetls.");
 }
 
 void check_map_line(const SendmailCase& the, Findings& found) {

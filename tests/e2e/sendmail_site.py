@@ -83,21 +83,22 @@ def search_list(domain: str) -> Iterator[None]:
         file.write_text(before, encoding="ascii")
 
 
-def _command(forcetls: Forcetls, sendmail: Sendmail, name: str, *arguments: str) -> subprocess.CompletedProcess:
+def _command(forcetls: Forcetls, sendmail: Sendmail, name: str, *arguments: str,
+             program: Path | None = None) -> subprocess.CompletedProcess:
     config = sendmail.etc / "forcetls.conf"
     config.write_text(f"policy_db = {forcetls.policy_db}\nlisten_map = {forcetls.map_address}\n"
                       f"listen_milter = {forcetls.milter_address}\n", encoding="utf-8")
     command = [str(forcetls.program("forcetls")), name, "--mta", "sendmail", "--config", str(config), "--mc",
-               str(sendmail.etc / "sendmail.mc"), "--sendmail", str(sendmail.program), *arguments]
+               str(sendmail.etc / "sendmail.mc"), "--sendmail", str(program or sendmail.program), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=sendmail.environment)
 
 
-def doctor(forcetls: Forcetls, sendmail: Sendmail) -> tuple[int, list[dict[str, str]]]:
-    """What `forcetls doctor --mta sendmail` finds: exit status and findings."""
-    result = _command(forcetls, sendmail, "doctor", "--json")
+def doctor(forcetls: Forcetls, sendmail: Sendmail, program: Path | None = None) -> tuple[int, list[dict[str, str]]]:
+    """What `forcetls doctor --mta sendmail` finds: exit status and findings; of another program, if one is given."""
+    result = _command(forcetls, sendmail, "doctor", "--json", program=program)
     assert result.returncode in (0, 1, 2), result.stderr
     report = json.loads(result.stdout)
-    assert report["sendmail"] == sendmail.version
+    assert program or report["sendmail"] == sendmail.version
     return result.returncode, report["findings"]
 
 

@@ -206,7 +206,7 @@ WAYS = [
     Way("by way of a smart host in clear", "next-hop",
         {"features": f"define(`SMART_HOST', `[{SMART_HOST}]')dnl\n"}, "note", "good", play=_by_the_smart_host, before=HELD,
         after="TLSv1.3"),
-    _kept("optional", "-d5 -T<TMPF> -o"), _kept("faults are \"not found\"", "-d5 -T<TMPF> -t"),
+    _kept("optional", "-d5 -T<TMPF> -o"),
     _kept("no -T", "-d5"), _kept("no -d", "-T<TMPF>"),
 ]
 

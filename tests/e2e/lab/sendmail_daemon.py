@@ -23,7 +23,7 @@ class SendmailDaemon:
 
     def __init__(self, directory: Path) -> None:
         self.port = next(_ports)
-        self._pid_file = directory / "sendmail.pid"
+        self._pid_file = directory / f"sendmail-{self.port}.pid"
         self._group = 0
 
     def features(self) -> str:
@@ -36,15 +36,13 @@ class SendmailDaemon:
         """Starts it; on return it takes connections. `queue` tells how it runs its queue, "" not at all."""
         self._pid_file.unlink(missing_ok=True)
         sendmail.run("-bd", *filter(None, [queue]))
-        wait_for(self._listens, START_DEADLINE_S, f"Sendmail to listen at port {self.port}")
-        self._group = int(self._pid_file.read_text("ascii").split()[0])
+        self._wait_until_it_listens()
 
     def hang_up(self) -> None:
-        """SIGHUP: it reads its configuration again. Returns when it listens again."""
+        """SIGHUP: it starts itself again, as another process. Returns when that takes connections."""
         self._pid_file.unlink()
         os.kill(self._group, signal.SIGHUP)
-        wait_for(self._pid_file.exists, START_DEADLINE_S, "Sendmail to start again")
-        wait_for(self._listens, START_DEADLINE_S, f"Sendmail to listen at port {self.port}")
+        self._wait_until_it_listens()
 
     def stop(self) -> None:
         """Ends the daemon, and what it has forked."""
@@ -54,8 +52,12 @@ class SendmailDaemon:
             wait_for(lambda: not _is_alive(self._group), STOP_DEADLINE_S, "Sendmail to end")
         self._group = 0
 
+    def _wait_until_it_listens(self) -> None:
+        wait_for(self._listens, START_DEADLINE_S, f"Sendmail to listen at port {self.port}")
+        self._group = int(self._pid_file.read_text("ascii").split()[0])
+
     def _listens(self) -> bool:
-        if not self._pid_file.exists():
+        if not self._pid_file.exists() or not self._pid_file.read_text("ascii").strip():
             return False
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             return True

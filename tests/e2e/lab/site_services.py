@@ -23,7 +23,8 @@ class _Service:
         return f"inet:{self._listener.getsockname()[1]}@127.0.0.1"
 
     def close(self) -> None:
-        """Stops listening."""
+        """Stops listening: from now on connections are refused."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # Which also ends accept().
         self._listener.close()
 
     def _accept(self) -> None:

@@ -63,7 +63,7 @@ TEST_CASE("sendmail doctor: the map and its line", "[doctor][sendmail]") {
        },
        {"leak certain map-type @ sendmail.cf: K line sendmail"}},
       {"optional", switches("-d5 -T<TMPF> -o unix:/run/f"), wrong},
-      {"faults are not found", switches("-d5 -T<TMPF> -t unix:/run/f"), wrong},
+      {"-t, which means nothing beside -T", switches("-d5 -T<TMPF> -t unix:/run/f"), {}},
       {"without -T", switches("-d5 unix:/run/f"), wrong},
       {"with another -T", switches("-d5 -T<X> unix:/run/f"), wrong},
       {"without -d", switches("-T<TMPF> unix:/run/f"), wrong},
@@ -106,6 +106,9 @@ TEST_CASE("sendmail doctor: the map and its line", "[doctor][sendmail]") {
       {"built without socket maps",
        [](SendmailBench& b) { b.facts.features.erase("SOCKETMAP"); },
        {"warning certain sendmail-build @ sendmail 8.17.1.9"}},
+      {"built without STARTTLS",
+       [](SendmailBench& b) { b.facts.features.erase("STARTTLS"); },
+       {"leak certain sendmail-build @ sendmail 8.17.1.9"}},
   });
 }
 
@@ -252,7 +255,7 @@ TEST_CASE("sendmail doctor: the access database", "[doctor][sendmail]") {
       {"by socket", socket("Kaccess socket -d5 -T<TMPF> inet:1@127.0.0.1"), {}},
       {"by socket, without -T", socket("Kaccess socket -d5 inet:1@127.0.0.1"), open},
       {"by socket, optional", socket("Kaccess socket -d5 -T<TMPF> -o inet:1@127.0.0.1"), open},
-      {"by socket, with -t", socket("Kaccess socket -d5 -T<TMPF> -t inet:1@127.0.0.1"), open},
+      {"by socket, with -t", socket("Kaccess socket -d5 -T<TMPF> -t inet:1@127.0.0.1"), {}},
       {"none", socket("# none"), {}},
       {"Try_TLS NO for a server of the partner's",
        entry("Try_TLS:mx.bank.example", "NO"),
