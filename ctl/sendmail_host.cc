@@ -20,6 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::chrono::seconds kToolDeadline{30};
+constexpr const char* kBehindFeatures = "OS Defines:";
 constexpr const char* kPostfixConfiguration = "/etc/postfix/main.cf";
 
 /// A directory on the way to the socket that Sendmail takes offence at (sendmail: safedirpath());
@@ -107,7 +108,9 @@ SendmailProgram program_in(std::string_view printed) {
 }
 
 SendmailProgram ask_sendmail(const std::string& program, const std::string& cf) {
-  const auto asked = run_command({program, "-C", cf, "-d0.13", "-bt"}, {.deadline = kToolDeadline});
+  // Then it looks for the name of this host, for a minute where that is not qualified.
+  const auto asked = run_command({program, "-C", cf, "-d0.13", "-bt"},
+                                 {.deadline = kToolDeadline, .enough = kBehindFeatures});
   return asked ? program_in(asked->out) : SendmailProgram{};
 }
 

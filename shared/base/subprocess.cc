@@ -160,8 +160,9 @@ Result<Child> start(const std::vector<std::string>& argv, const std::string& dir
 /// Our ends of the three pipes, served until the command has closed its own.
 class Conversation {
  public:
-  Conversation(Streams& streams, std::string_view input)
-      : input_(input),
+  Conversation(Streams& streams, const CommandOptions& options)
+      : input_(options.input),
+        enough_(options.enough),
         in_(std::move(streams.in.write_end)),
         out_(std::move(streams.out.read_end)),
         err_(std::move(streams.err.read_end)) {
@@ -170,9 +171,14 @@ class Conversation {
     if (input_.empty()) in_ = UniqueFd();
   }
 
+  /// True if more than that is not wanted.
+  bool has_enough() const {
+    return !enough_.empty() && output.out.find(enough_) != std::string::npos;
+  }
+
   /// Errors: Busy, TooLong, System.
   Result<void> run_until(SteadyTime deadline) {
-    while (out_ || err_) {
+    while ((out_ || err_) && !has_enough()) {
       std::array<pollfd, 3> waiting{
           {{in_.get(), POLLOUT, 0}, {out_.get(), POLLIN, 0}, {err_.get(), POLLIN, 0}}};
       const int ready = ::poll(waiting.data(), 3, milliseconds_until(deadline));
@@ -205,7 +211,7 @@ class Conversation {
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) from = UniqueFd();
   }
 
-  std::string_view input_;
+  std::string_view input_, enough_;
   UniqueFd in_, out_, err_;
 };
 
@@ -235,9 +241,10 @@ Result<CommandOutput> run_command(const std::vector<std::string>& argv,
   streams.in.read_end = UniqueFd();
   streams.out.write_end = UniqueFd();
   streams.err.write_end = UniqueFd();
-  Conversation conversation(streams, options.input);
+  Conversation conversation(streams, options);
   if (const auto done = conversation.run_until(deadline); !done)
     return fail(within(argv[0], done.error()));
+  if (conversation.has_enough()) return std::move(conversation.output);
   const auto status = child->wait_until(deadline);
   if (!status) return fail(within(argv[0], status.error()));
   conversation.output.status = *status;

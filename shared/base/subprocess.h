@@ -17,6 +17,8 @@ struct CommandOptions {
   std::string input{};      ///< what it reads from standard input; then it finds the end
   std::string directory{};  ///< its working directory; empty: ours
   std::chrono::milliseconds deadline{std::chrono::seconds(60)};
+  /// Not empty: once this is in what it printed it is killed, as if it had ended with status 0.
+  std::string enough{};
 };
 
 struct CommandOutput {

@@ -279,9 +279,10 @@ std::vector<std::string> SendmailConfig::input_milters() const {
 
 std::vector<std::string> SendmailConfig::all_input_milters() const {
   std::vector<std::string> all = input_milters();
+  std::set<std::string> named(all.begin(), all.end());
   for (const DaemonMilters& daemon : daemon_milters_)
     for (const std::string& name : daemon.milters)
-      if (std::find(all.begin(), all.end(), name) == all.end()) all.push_back(name);
+      if (named.insert(name).second) all.push_back(name);
   return all;
 }
 

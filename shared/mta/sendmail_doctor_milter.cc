@@ -1,7 +1,7 @@
 // The milter, and what it must be told.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 
 #include "shared/mta/doctor_case.h"
 #include "shared/mta/sendmail_case.h"
@@ -86,15 +86,13 @@ void check_client_certificates(const SendmailCase& the, Findings& found) {
 void check_enforcing_mailers(const SendmailCase& the, Findings& found) {
   std::vector<std::string> missing;
   std::vector<std::string> all = the.policy.settings().enforcing_transports;
-  for (const SendmailEquates& mailer : the.config.mailers()) {
-    const bool is_local = mailer.name == "local" || mailer.name == "prog";
-    if (is_local || !is_network_mailer(mailer)) continue;
-    if (std::find(all.begin(), all.end(), mailer.name) == all.end()) {
+  std::set<std::string_view> listed{"local", "prog"};
+  listed.insert(all.begin(), all.end());
+  for (const SendmailEquates& mailer : the.config.mailers())
+    if (is_network_mailer(mailer) && listed.insert(mailer.name).second)
       missing.push_back(mailer.name);
-      all.push_back(mailer.name);
-    }
-  }
   if (missing.empty()) return;
+  all.insert(all.end(), missing.begin(), missing.end());
   found.push_back(
       {"enforcing-transports", Severity::Note, Certainty::Certain,
        "policy.db: setting enforcing_transports",

@@ -47,6 +47,17 @@ TEST_CASE("run_command: a signal is a status above 128", "[base][subprocess]") {
   CHECK(ran->status == 128 + SIGTERM);
 }
 
+TEST_CASE("run_command: is done when it has what is wanted", "[base][subprocess]") {
+  const auto ran = run_command({"sh", "-c", "echo one; echo two; sleep 600"},
+                               {.deadline = seconds(60), .enough = "two\n"});
+  REQUIRE(ran);
+  CHECK(ran->status == 0);
+  CHECK(ran->out == "one\ntwo\n");
+  const auto ended = run_command({"sh", "-c", "echo one; exit 3"}, {.enough = "two\n"});
+  REQUIRE(ended);
+  CHECK(ended->status == 3);
+}
+
 TEST_CASE("run_command: failures", "[base][subprocess]") {
   const CommandOptions short_time{.deadline = milliseconds(100)};
   const struct {
