@@ -28,9 +28,12 @@ bool is_number(std::string_view label) {
   return label.find_first_not_of(digits) == label.npos && (is_hex || !label.empty());
 }
 
+/// Without empty labels: the resolver may leave some out.
 bool is_host_name(std::string_view text) {
+  if (text.empty() || text.starts_with('.') || text.ends_with('.') || text.find("..") != text.npos)
+    return false;
   const auto dot = text.rfind('.');
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_host_character) &&
+  return std::all_of(text.begin(), text.end(), is_host_character) &&
          !is_number(text.substr(dot == text.npos ? 0 : dot + 1));
 }
 

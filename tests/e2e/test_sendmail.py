@@ -188,15 +188,15 @@ def test_a_forged_alias_does_not_lead_mail_to_another_domains_row(
 
 
 # Those that no row names: mail waits whatever the partner can do, or Sendmail gives it back.
-ODD_SPELLINGS = {'u@"{domain}"', "u@{escaped}", "u@[{escaped_mx}]", "u@[{hexadecimal}]", "u@[{number}]", "u@[IPv6:::ffff:{address}]",
-                 "u@[::ffff:{address}]", "u@{address}", "u@{number}"}
+ODD_SPELLINGS = {
+    'u@"{domain}"', "u@{escaped}", "u@[{escaped_mx}]", "u@[{hexadecimal}]", "u@[{number}]", "u@[IPv6:::ffff:{address}]",
+    "u@[::ffff:{address}]", "u@{address}", "u@{number}"}
 
 
 @pytest.mark.parametrize("spelling", [
     "u@{domain}.", "u@{upper}", "{domain}!u", "u%{domain}", "<@elsewhere.example:u@{domain}>", '"a b"@{domain}',
     '"u@elsewhere.example"@{domain}', '"<NONE>"@{domain}', "u@{domain}(NONE)", "a/b@{domain}", "u@{domain}.uucp",
-    "u@[{address}]", "u@{escaped}", 'u@"{domain}"', "u@[{domain}]", "u@[{mx}]", "u@[{escaped_mx}]", "u@[{hexadecimal}]", "u@[{number}]",
-    "u@[IPv6:::ffff:{address}]", "u@[::ffff:{address}]", "u@{address}", "u@{number}"])
+    "u@[{address}]", "u@[{domain}]", "u@[{mx}]", *sorted(ODD_SPELLINGS)])
 def test_no_spelling_of_a_recipient_goes_round_the_row(
         lab: Lab, forcetls: Forcetls, sendmail: Sendmail, spelling: str):
     partner = _with_row(lab, forcetls, "clear", "encrypt", {})
@@ -217,6 +217,33 @@ def test_no_spelling_of_a_recipient_goes_round_the_row(
         assert re.search(NO_TLS, sendmail.waiting(recipient))
     assert not partner.messages
     lab.assert_never_in_clear(message.token)
+
+
+# As somebody writes them who knows what Sendmail makes of them: by each, mail reaches the partner.
+REACHING_SPELLINGS = [
+    "U@{title}", "u+x@{domain}", "<@a.example,@b.example:u@{domain}>", "@mail.ours.example:u@{domain}", "g:u@{domain};",
+    "u@{domain};", "u%{domain}@mail.ours.example", "u%{domain}%mail.ours.example", "{domain}!u@mail.ours.example",
+    "mail.ours.example!{domain}!u", "{domain}!u.uucp@mail.ours.example", '"u@{domain}"@mail.ours.example',
+    '"u%{domain}"@mail.ours.example', "u@{domain}..", "u@{domain}...", "u@{domain}\\.", "u@{domain}.\\", "u@{domain}.(x)",
+    "u@(x){domain}", "u@{first}.(x)example", 'u@"{first}".example', 'u@{first}.ex"am"ple', "u@[{domain}.]"]
+
+
+@pytest.mark.parametrize("feature", ["", "FEATURE(`nocanonify')dnl"], ids=["canonified", "as written"])
+def test_no_spelling_by_which_mail_reaches_a_partner_goes_round_the_row(lab: Lab, forcetls: Forcetls, feature: str):
+    sendmail = _start(lab, forcetls.map_address, feature)
+    for spelling in REACHING_SPELLINGS:
+        partner = lab.partners.add("clear")
+        lab.dns.add_a(partner.domain, partner.server.address)
+        recipient = spelling.format(domain=partner.domain, title=partner.domain.title(),
+                                    first=partner.domain.removesuffix(".example"))
+        free, forced = compose(), compose()
+        sendmail.send(free, recipient)
+        assert partner.received(free.token), spelling
+        forcetls.add_row(partner.domain, "encrypt")
+        sendmail.send(forced, recipient)
+        assert re.search(NO_TLS, sendmail.mailq()), spelling
+        lab.assert_never_in_clear(forced.token)
+        sendmail.empty_queue()
 
 
 @pytest.mark.parametrize("fault", ["killed", "hanging"])
