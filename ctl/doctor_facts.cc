@@ -1,5 +1,6 @@
 #include "ctl/doctor_facts.h"
 
+#include <grp.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -51,7 +52,9 @@ bool may(const passwd& user, const std::string& path, mode_t bits) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return true;
   if (status.st_uid == user.pw_uid) return (status.st_mode & (bits << 6)) != 0;
-  if (status.st_gid == user.pw_gid) return (status.st_mode & (bits << 3)) != 0;
+  const group* const of_daemons = ::getgrnam(user.pw_name);  // the units name it
+  if (status.st_gid == (of_daemons != nullptr ? of_daemons->gr_gid : user.pw_gid))
+    return (status.st_mode & (bits << 3)) != 0;
   return (status.st_mode & bits) != 0;
 }
 
