@@ -33,6 +33,7 @@ struct Finding {
   std::string what;   ///< one or two sentences
   std::string fix;    ///< one command that closes it
 };
+using Findings = std::vector<Finding>;
 
 /// At most so many findings of one id; one more says how many were left out.
 constexpr std::size_t kMostPerId = 20;

@@ -173,8 +173,6 @@ std::vector<PlacedTable> action_tables(const PostfixConfig& config);
 /// What follows the word `action` in such a result; empty: it is another one.
 std::string_view argument_of(std::string_view text, std::string_view action);
 
-using Findings = std::vector<Finding>;
-
 /// The forced demand on the recipients that a table's key names (user@domain, domain, .domain);
 /// nothing otherwise.
 std::optional<Requirement> demand_of_pattern(const Case& the, std::string_view key);

@@ -44,7 +44,6 @@ std::string in_cf(const SendmailCase& the, std::string_view what);
 bool is_network_mailer(const SendmailEquates& mailer);
 bool is_loopback_address(std::string_view our_spelling);
 
-using Findings = std::vector<Finding>;
 using SendmailCheck = void (*)(const SendmailCase&, Findings&);
 
 // The checks, by file.

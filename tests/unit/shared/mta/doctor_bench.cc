@@ -47,12 +47,15 @@ Bench& Bench::service(const BenchService& service) {
   return *this;
 }
 
+std::string in_one_line(const doctor::Finding& finding) {
+  return fmt::format("{} {} {} @ {}", doctor::to_text(finding.severity),
+                     doctor::to_text(finding.certainty), finding.id, finding.where);
+}
+
 std::vector<std::string> Bench::told() const {
   std::vector<std::string> lines;
   for (const doctor::Finding& finding : findings())
-    if (finding.severity != doctor::Severity::Note)
-      lines.push_back(fmt::format("{} {} {} @ {}", doctor::to_text(finding.severity),
-                                  doctor::to_text(finding.certainty), finding.id, finding.where));
+    if (finding.severity != doctor::Severity::Note) lines.push_back(in_one_line(finding));
   return lines;
 }
 

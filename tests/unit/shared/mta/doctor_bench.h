@@ -12,6 +12,9 @@
 
 namespace forcetls {
 
+/// "leak certain map-missing @ sendmail.cf: K lines"
+std::string in_one_line(const doctor::Finding& finding);
+
 enum class Release { Debian12, Debian13 };
 
 /// An entry of master.cf.

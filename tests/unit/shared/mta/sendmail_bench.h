@@ -11,6 +11,7 @@
 #include "shared/mta/sendmail_ruleset.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/mta/doctor_bench.h"
 
 namespace forcetls {
 
@@ -104,12 +105,9 @@ class SendmailBench {
   std::vector<doctor::Finding> findings() const {
     return examine_sendmail(SendmailConfig::parse(cf), policy, facts, at(0));
   }
-  /// "leak certain map-missing @ sendmail.cf: K lines"
   std::vector<std::string> told() const {
     std::vector<std::string> lines;
-    for (const doctor::Finding& finding : findings())
-      lines.push_back(fmt::format("{} {} {} @ {}", doctor::to_text(finding.severity),
-                                  doctor::to_text(finding.certainty), finding.id, finding.where));
+    for (const doctor::Finding& finding : findings()) lines.push_back(in_one_line(finding));
     return lines;
   }
 
