@@ -1,8 +1,10 @@
 // forcetls: the administrator's command.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 #include "ctl/command.h"
 #include "ctl/sendmail_host.h"
+#include "shared/base/cannot_start.h"
 #include "shared/base/daemon.h"
 #include "shared/base/options.h"
 
@@ -30,9 +32,10 @@ Exit status of doctor: 0 nothing but notes, 1 a warning, 2 a leak, 3 it could no
 
 Exit status: 0 done, 1 not forced (check --forced) or there are changes to apply (setup), 64 wrong
 use, 65 not a domain, address or next hop, 66 no such database or Postfix instance, 71 it cannot be
-read or written, 75 try again (a name that cannot be converted: Postfix is told to wait too; setup:
-the daemons do not answer Postfix), 77 not permitted, 78 not a policy database of this version, or a
-Postfix configuration that is broken or was changed since.
+read or written, 74 what was to be printed cannot be written, 75 try again (a name that cannot be
+converted: Postfix is told to wait too; setup: the daemons do not answer Postfix), 77 not permitted,
+78 not a policy database of this version, or a Postfix configuration that is broken or was changed
+since.
 )help";
 
 struct Flags {
@@ -133,9 +136,17 @@ int run(int argc, const char* const* argv) {
   return run_check(config, flags.check);
 }
 
+/// Who reads half of what was found must not take it for all of it.
+int run_and_print(int argc, const char* const* argv) {
+  const int status = run(argc, argv);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw CannotStart(EX_IOERR, "standard output cannot be written");
+  return status;
+}
+
 }  // namespace
 }  // namespace forcetls
 
 int main(int argc, char** argv) {
-  return forcetls::guarded_main("forcetls", [&] { return forcetls::run(argc, argv); });
+  return forcetls::guarded_main("forcetls", [&] { return forcetls::run_and_print(argc, argv); });
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "shared/mta/postfix_policy.h"
@@ -11,11 +12,20 @@
 namespace forcetls {
 namespace {
 
+/// Blanks and control characters: policyd finds no row for such a name, but whoever asks for it
+/// here means another.
+bool has_what_no_name_has(std::string_view name) {
+  return std::any_of(name.begin(), name.end(),
+                     [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+}
+
 Result<NextHopKey> key_asked_for(const std::string& asked) {
-  if (asked.find('@') == asked.npos) return NextHopKey::parse(asked);
-  auto key = domain_of_address(asked);
-  if (key && key->text.empty())
+  const bool is_address = asked.find('@') != asked.npos;
+  auto key = is_address ? domain_of_address(asked) : NextHopKey::parse(asked);
+  if (key && is_address && key->text.empty())
     return fail(ErrorCode::Malformed, "address '" + asked + "' has no domain");
+  if (key && has_what_no_name_has(key->text))
+    return fail(ErrorCode::Malformed, "'" + asked + "' is no domain, address or next hop");
   return key;
 }
 

@@ -12,7 +12,7 @@ from lab.host_files import DAEMON_USER
 from lab.protocol import SocketmapClient
 from lab.solo import Place
 
-NOT_FORCED, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_OSERR, EX_TEMPFAIL, EX_CONFIG = 1, 64, 65, 66, 71, 75, 78
+NOT_FORCED, EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_OSERR, EX_IOERR, EX_TEMPFAIL, EX_CONFIG = 1, 64, 65, 66, 71, 74, 75, 78
 ROWS = """
 INSERT INTO domain_policy(domain, outbound, inbound, on_failure) VALUES ('bank.example', 'secure', 'encrypt', 'reject');
 INSERT INTO domain_policy(domain, outbound, match) VALUES ('.bank.example', 'verify', 'mx.bank.example');
@@ -217,10 +217,19 @@ def test_check_forced_tells_by_its_status(place: Place, asked: str, status: int)
     assert _check(place, "--forced", asked).returncode == status
 
 
+def test_what_cannot_be_printed_is_no_success(place: Place):
+    command = [str(place.program("forcetls")), "check", "bank.example", "--policy-db", str(place.policy_db)]
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == EX_IOERR and result.stderr == "forcetls: standard output cannot be written\n"
+
+
 @pytest.mark.parametrize(("arguments", "status"), [
     ([], EX_USAGE), (["check"], EX_USAGE), (["check", "a.example", "b.example"], EX_USAGE), (["chek", "x"], EX_USAGE),
     (["check", "--jsn", "a.example"], EX_USAGE), (["init", "x"], EX_USAGE), (["init", "--policy-db"], EX_USAGE),
     (["check", "u@"], EX_DATAERR), (["check", ""], EX_TEMPFAIL), (["check", "[a"], EX_TEMPFAIL),
+    (["check", "bank.example "], EX_DATAERR), (["check", "u@bank example"], EX_DATAERR),
+    (["check", "bank.example\t"], EX_DATAERR),
     (["check", "a.example", "--policy-db", "/nowhere/policy.db"], EX_NOINPUT),
 ])
 def test_wrong_use_is_one_clear_line_and_a_status(place: Place, arguments: list[str], status: int):
