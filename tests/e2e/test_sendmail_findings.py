@@ -11,11 +11,10 @@ from lab import sendmail as sendmail_module
 from lab.forcetls import Forcetls
 from lab.lab import Lab
 from lab.message import Message, compose
-from lab.milter_server import MilterServer
 from lab.network import STRANGER
 from lab.sendmail import Inetd, Sendmail
 from lab.sendmail_daemon import SendmailDaemon
-from lab.site_services import TlsPolicyResolver
+from lab.site_services import Milter, TlsPolicyResolver
 from lab.waiting import wait_for
 from rows import add_row, settle
 from sendmail_site import NO_TLS, doctor, fate_of_mail, start_site
@@ -79,7 +78,7 @@ def test_a_daemon_that_has_not_read_the_new_sendmail_cf_goes_by_the_old_one(
 def test_a_milter_on_another_host_is_given_forced_mail_in_clear(
         lab: Lab, forcetls: Forcetls, daemon: SendmailDaemon):
     partner, elsewhere = add_row(lab, forcetls, "good"), lab.partners.add("good").server.address
-    milter = MilterServer(lab.network.listen(elsewhere, 8891))
+    milter = Milter(lab.network.listen(elsewhere, 8891))
     try:
         filter_line = f"INPUT_MAIL_FILTER(`elsewhere', `S=inet:8891@{elsewhere}, F=T')dnl\n"
         sendmail = start_site(lab, forcetls, daemon.features() + filter_line)

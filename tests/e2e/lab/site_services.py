@@ -1,15 +1,20 @@
-"""Services that a site has of its own beside Postfix: a resolver of TLS policies (MTA-STS) and a policy service."""
+"""Services that a site has of its own beside its MTA: a resolver of TLS policies, a policy service, a milter."""
 
 import socket
+import struct
 import threading
 from typing import Callable
 
+OPTIONS, CONTINUE, QUIT, ABORT, MACROS, BODY = b"O", b"c", b"Q", b"A", b"D", b"B"
+MILTER_VERSION = 6
+NO_ACTIONS, ALL_STEPS = 0, 0
+
 
 class _Service:
-    """A server on loopback; one thread per connection, which answers until the client hangs up."""
+    """A server, on loopback unless it is given a listener; one thread per connection, until the client hangs up."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, listener: socket.socket | None = None) -> None:
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -109,3 +114,30 @@ class PolicyService(_Service):
             return False
         stream.write(f"action={self._decide(attributes)}\n\n".encode("utf-8"))
         return True
+
+
+class Milter(_Service):
+    """A milter that lets everything pass, and keeps the texts that it was given."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.bodies: list[bytes] = []
+        super().__init__(listener)
+
+    def _answer(self, stream) -> bool:
+        """Packets of a length, a command and its data (sendmail: include/libmilter/mfdef.h)."""
+        size = stream.read(4)
+        if not size:
+            return False
+        packet = stream.read(struct.unpack("!I", size)[0])
+        command, data = packet[:1], packet[1:]
+        if command == BODY:
+            self.bodies.append(data)
+        if command == OPTIONS:
+            _write_packet(stream, OPTIONS + struct.pack("!III", MILTER_VERSION, NO_ACTIONS, ALL_STEPS))
+        elif command not in (MACROS, ABORT, QUIT):
+            _write_packet(stream, CONTINUE)
+        return command != QUIT
+
+
+def _write_packet(stream, packet: bytes) -> None:
+    stream.write(struct.pack("!I", len(packet)) + packet)
