@@ -113,9 +113,21 @@ TEST_CASE("check: the JSON is one object, also for strange input", "[ctl]") {
   CHECK(json["forced"] == true);
   CHECK(json["inbound"] == "encrypt");
   CHECK(json["suspended_to"].is_null());
-  const auto odd = nlohmann::json::parse(in_json(*make_report(store, "x/\xff\"\n", at(0))));
+  const auto odd = nlohmann::json::parse(in_json(*make_report(store, "x/\xff\"", at(0))));
   CHECK(odd["row"].is_null());
   CHECK(odd["map"].is_null());
+}
+
+TEST_CASE("check: what no name has in it is refused", "[ctl]") {
+  const FakeRuleStore store = partners();
+  for (const char* asked : {"bank example", "bank.example ", "bank.example\n", "bank\x7f.example",
+                            "u@", "u@bank example", "u@bank.example\t"}) {
+    INFO(asked);
+    const auto report = make_report(store, asked, at(0));
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == ErrorCode::Malformed);
+  }
+  CHECK(make_report(store, "\"a b\"@bank.example", at(0)));
 }
 
 TEST_CASE("check: what Sendmail gets is said for whatever can stand in an address", "[ctl]") {
