@@ -62,11 +62,3 @@ R<ANY> $={ForcetlsSession}	$@ OK
 R<CN $&{cn_subject}> $={ForcetlsValid}	$@ OK
 R<CN $+> $*		$#error $@ 4.7.0 $: "403 TLS is required: certificate (verify=" $2 ") is for " $&{cn_subject} ", not for " $1
 R$*			$#error $@ 4.7.0 $: "451 TLS policy cannot be applied"
-
-LOCAL_TLS_SERVER
-# forcetls: a bounce is judged before MAIL. By the rules above Sendmail would give it up instead of
-# letting it wait, since its process has just failed to deliver what bounces (setstat() in sendmail.h).
-R$*			$: < $&f >
-R< <> >			$@ $>"Local_tls_rcpt" $&u
-R< $&n $* >		$@ $>"Local_tls_rcpt" $&u
-R$*			$@ OK

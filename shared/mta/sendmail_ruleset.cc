@@ -2,22 +2,19 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "shared/mta/forcetls_m4.h"
 
 namespace forcetls {
 namespace {
 
-/// m4's part of it means nothing to the parser; only the marks of the rules have to become what m4
-/// makes of them.
+/// m4's part of it means nothing to the parser; only the mark of the rules has to become what m4
+/// makes of it.
 SendmailConfig parse_shipped() {
-  constexpr std::pair<std::string_view, std::string_view> kMarks[] = {
-      {"\nLOCAL_TLS_RCPT\n", kLocalRuleset}, {"\nLOCAL_TLS_SERVER\n", kLocalServerRuleset}};
+  constexpr std::string_view kMark = "\nLOCAL_TLS_RCPT\n";
   std::string text(kForcetlsM4);
-  for (const auto& [mark, ruleset] : kMarks)
-    if (const auto at = text.find(mark); at != text.npos)
-      text.replace(at, mark.size(), "\nS" + std::string(ruleset) + "\n");
+  const auto at = text.find(kMark);
+  if (at != text.npos) text.replace(at, kMark.size(), "\nS" + std::string(kLocalRuleset) + "\n");
   return SendmailConfig::parse(text);
 }
 
@@ -26,12 +23,6 @@ bool calls_local_rules(const SendmailConfig& config) {
   const auto rules = config.ruleset(kCallingRuleset);
   return rules.size() >= 2 && rules[0] == SendmailRule{"$*", "$: $1 $| $>\"Local_tls_rcpt\" $1"} &&
          rules[1] == SendmailRule{"$* $| $#$*", "$#$2"};
-}
-
-bool has_rules_for_bounces(const SendmailConfig& config) {
-  const auto ours = shipped_ruleset().ruleset(kLocalServerRuleset);
-  const auto theirs = config.ruleset(kLocalServerRuleset);
-  return std::search(theirs.begin(), theirs.end(), ours.begin(), ours.end()) != theirs.end();
 }
 
 bool has_our_classes(const SendmailConfig& config) {
@@ -58,8 +49,7 @@ RulesetState ruleset_state(const SendmailConfig& config) {
   });
   if (!any || !calls_local_rules(config)) return RulesetState::Missing;
   const auto at = std::search(theirs.begin(), theirs.end(), ours.begin(), ours.end());
-  if (at == theirs.end() || !has_our_classes(config) || !has_rules_for_bounces(config))
-    return RulesetState::Changed;
+  if (at == theirs.end() || !has_our_classes(config)) return RulesetState::Changed;
   return at == theirs.begin() ? RulesetState::Ours : RulesetState::Preceded;
 }
 

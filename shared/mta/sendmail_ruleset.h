@@ -12,14 +12,12 @@ namespace forcetls {
 constexpr std::string_view kSendmailMap = "sendmail";
 /// Where LOCAL_TLS_RCPT puts rules, and the ruleset that calls it for each recipient.
 constexpr std::string_view kLocalRuleset = "Local_tls_rcpt";
-/// Where LOCAL_TLS_SERVER puts those for a bounce, which further rules may surround.
-constexpr std::string_view kLocalServerRuleset = "Local_tls_server";
 constexpr std::string_view kCallingRuleset = "tls_rcpt";
 
 /// packaging/sendmail/forcetls.m4, whole.
 std::string_view shipped_snippet();
 
-/// The map, the classes and, under kLocalRuleset and kLocalServerRuleset, the rules.
+/// The map, the classes and, under kLocalRuleset, the rules.
 const SendmailConfig& shipped_ruleset();
 
 /// How a sendmail.cf stands to what is shipped.

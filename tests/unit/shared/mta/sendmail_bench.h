@@ -51,12 +51,10 @@ Mesmtp,		P=[IPC], F=mDFMuXa, S=EnvFromSMTP/HdrFromSMTP,
 		T=DNS/RFC822/SMTP,
 		A=TCP $h
 Mrelay,		P=[IPC], F=mDFMuXa8
+SLocal_tls_rcpt
 )";
-  for (const std::string_view ruleset : {kLocalServerRuleset, kLocalRuleset}) {
-    text += fmt::format("S{}\n", ruleset);
-    for (const SendmailRule& rule : shipped_ruleset().ruleset(ruleset))
-      text += fmt::format("R{}\t{}\n", rule.left, rule.right);
-  }
+  for (const SendmailRule& rule : shipped_ruleset().ruleset(kLocalRuleset))
+    text += fmt::format("R{}\t{}\n", rule.left, rule.right);
   return text;
 }
 

@@ -139,14 +139,6 @@ TEST_CASE("sendmail doctor: the rules are ours, and are reached", "[doctor][send
       {"no arithmetic",
        [](SendmailBench& b) { b.replace("Kforcetls_arith arith", "Kforcetls_arith null"); },
        changed},
-      {"the rules for bounces are those of another release",
-       [](SendmailBench& b) { b.replace("SLocal_tls_server", "SLocal_other"); }, changed},
-      {"rules of the site around those for bounces",
-       [](SendmailBench& b) {
-         b.replace("SLocal_tls_server\n", "SLocal_tls_server\nR$*\t$: $1\n");
-         b.replace("SLocal_tls_rcpt\n", "R$*\t$: $1\nSLocal_tls_rcpt\n");
-       },
-       {}},
       {"no map and no rules",
        [](SendmailBench& b) {
          b.replace("Ksendmail socket", "Kx socket");
