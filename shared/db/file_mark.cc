@@ -39,8 +39,11 @@ std::string cure_for_closed(const std::string& path) {
   for (const std::string_view hidden : {"/home", "/root", "/run/user"})
     if (is_at_or_below(directory, hidden))
       return "; the daemons' units hide " + std::string(hidden) + ": keep it elsewhere";
-  return "; the daemons' group must be able to pass " + directory + ": chgrp forcetls " +
-         directory + "; chmod g+rx " + directory;
+  const std::string cure =
+      directory.ends_with("/forcetls")
+          ? "chgrp forcetls " + directory + "; chmod g+rx " + directory
+          : "keep the policy elsewhere, or setfacl -m g:forcetls:x " + directory;
+  return "; the daemons' group must be able to pass " + directory + ": " + cure;
 }
 
 tl::unexpected<Error> system_failure(const std::string& path) {

@@ -57,6 +57,15 @@ void check_policy_file(const Case& the, Findings& found) {
   examine_policy_file(the.facts.policy, found);
 }
 
+/// The file, and a directory that is its alone, can be the daemons' group's; others are not ours.
+std::string let_daemons_pass(const PolicyFile& file) {
+  const std::string path = shell_word(file.unreadable);
+  if (file.unreadable == file.path || file.unreadable.ends_with("/forcetls"))
+    return fmt::format("chgrp forcetls {0} && chmod g+rX {0}", path);
+  if (file.unreadable == "/root") return "keep policy_db elsewhere";
+  return fmt::format("keep policy_db elsewhere, or: setfacl -m g:forcetls:x {}", path);
+}
+
 void examine_policy_file(const PolicyFile& file, Findings& found) {
   const std::string path = shell_word(file.path);
   if (file.is_wal)
@@ -66,14 +75,12 @@ void examine_policy_file(const PolicyFile& file, Findings& found) {
                      fmt::format("sqlite3 {} 'PRAGMA journal_mode = DELETE'", path)});
   if (!file.unreadable.empty())
     found.push_back(
-        {"policy-db-owner", Severity::Warning, Certainty::Certain, file.path,
+        {"policy-db-owner", Severity::Warning, Certainty::Likely, file.path,
          fmt::format(
              "The user forcetls cannot read it, by the owner and mode of {}: the daemons go "
              "on with the policy that they know, and once they restart all mail waits.",
              file.unreadable),
-         file.unreadable == "/root"
-             ? "keep policy_db elsewhere"
-             : fmt::format("chgrp forcetls {0} && chmod g+rX {0}", shell_word(file.unreadable))});
+         let_daemons_pass(file)});
   if (!file.only_root_writes)
     found.push_back({"policy-db-owner", Severity::Warning, Certainty::Certain, file.path,
                      "Somebody else than root can write it, and so lower what is required.",

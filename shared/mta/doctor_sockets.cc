@@ -70,12 +70,17 @@ std::vector<Mention> failing(const Case& the) {
   return failures;
 }
 
-/// The package's unit. Restarting a socket also makes its file again, and restarts the daemon.
-std::string unit_to_restart(const Mention& mention) {
-  const std::string_view name =
-      std::string_view(mention.address).substr(mention.address.rfind('/') + 1);
+/// The package's unit. Restarting a socket also makes its file again, and restarts the daemon. A
+/// socket elsewhere, as of another instance, is none of the package's.
+std::string unit_to_restart(const Case& the, const Mention& mention) {
+  const auto slash = mention.address.rfind('/') + 1;
+  const std::string_view name = std::string_view(mention.address).substr(slash);
+  const std::string_view directory = std::string_view(mention.address).substr(0, slash);
+  const bool is_usual = directory == "unix:/var/spool/postfix/forcetls/" ||
+                        (directory == "unix:forcetls/" &&
+                         the.config.value("queue_directory") == "/var/spool/postfix");
   for (const std::string_view ours : {"map.sock", "policy.sock", "milter.sock"})
-    if (name == ours) return fmt::format("forcetls-{}et", name);
+    if (is_usual && name == ours) return fmt::format("forcetls-{}et", name);
   return std::string(mention.unit);
 }
 
@@ -120,7 +125,7 @@ void check_reachability(const Case& the, Findings& found) {
                      where(place_of(the, mention), mention.parameter),
                      fmt::format("{} does not answer Postfix ({}): mail waits.", mention.address,
                                  the.facts.socket_failures.at(mention.question())),
-                     fmt::format("systemctl restart {}", unit_to_restart(mention))});
+                     fmt::format("systemctl restart {}", unit_to_restart(the, mention))});
   }
   for (const auto& [table, why] : the.facts.table_failures)
     found.push_back({"policyd-unreachable", Severity::Warning, Certainty::Certain,

@@ -30,7 +30,7 @@ def test_a_milter_that_connects_and_does_not_answer_is_found(lab: Lab, bolted: F
     assert status == WARNING
     assert ids(findings, "leak", "warning") == {"policyd-unreachable"}, findings
     assert {finding["fix"] for finding in findings if finding["severity"] == "warning"} == {
-        "systemctl restart forcetls-milter.socket"}
+        "systemctl restart forcetls-milter"}
 
 
 def test_a_foreign_milter_is_left_alone(lab: Lab, bolted: Forcetls):

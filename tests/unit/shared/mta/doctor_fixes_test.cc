@@ -78,7 +78,22 @@ TEST_CASE("doctor: fixes are commands as an administrator types them", "[doctor]
        "chgrp forcetls /p.db && chmod g+rX /p.db"},
       {"a directory that the daemons cannot pass",
        [](Bench& b) { b.facts.policy.unreadable = "/my srv"; },
-       "chgrp forcetls '/my srv' && chmod g+rX '/my srv'"},
+       "keep policy_db elsewhere, or: setfacl -m g:forcetls:x '/my srv'"},
+      {"a directory of ours that the daemons cannot pass",
+       [](Bench& b) { b.facts.policy.unreadable = "/my srv/forcetls"; },
+       "chgrp forcetls '/my srv/forcetls' && chmod g+rX '/my srv/forcetls'"},
+      {"the package's own socket does not answer",
+       [](Bench& b) {
+         b.set("queue_directory", "/var/spool/postfix");
+         b.facts.socket_failures[{"unix:forcetls/map.sock", true}] = "gone";
+       },
+       "systemctl restart forcetls-map.socket"},
+      {"another instance's socket does not answer",
+       [](Bench& b) {
+         b.set("queue_directory", "/var/spool/postfix-out");
+         b.facts.socket_failures[{"unix:forcetls/map.sock", true}] = "gone";
+       },
+       "systemctl restart forcetls-policyd"},
       {"a listener's restrictions without blanks",
        [](Bench& b) {
          b.option("smtp/inet", "smtpd_recipient_restrictions", "permit_mynetworks, reject");

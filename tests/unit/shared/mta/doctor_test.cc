@@ -180,7 +180,7 @@ TEST_CASE("doctor: policy database and settings", "[doctor]") {
        {"warning certain policy-db-wal @ /p.db"}},
       {"unreadable for the daemons",
        [](Bench& b) { b.facts.policy.unreadable = b.facts.policy.path; },
-       {"warning certain policy-db-owner @ /p.db"}},
+       {"warning likely policy-db-owner @ /p.db"}},
       {"WAL",
        [](Bench& b) { b.facts.policy.is_wal = true; },
        {"warning certain policy-db-wal @ /p.db"}},
