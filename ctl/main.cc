@@ -1,6 +1,7 @@
 // forcetls: the administrator's command.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <system_error>
 
 #include "ctl/command.h"
 #include "ctl/sendmail_host.h"
@@ -138,8 +139,14 @@ int run(int argc, const char* const* argv) {
 
 /// Who reads half of what was found must not take it for all of it.
 int run_and_print(int argc, const char* const* argv) {
-  const int status = run(argc, argv);
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+  int status = EX_OK;
+  bool is_printed = true;
+  try {
+    status = run(argc, argv);
+  } catch (const std::system_error&) {  // fmt::print, when its buffer cannot be written
+    is_printed = false;
+  }
+  if (!is_printed || std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
     throw CannotStart(EX_IOERR, "standard output cannot be written");
   return status;
 }

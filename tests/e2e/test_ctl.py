@@ -218,10 +218,11 @@ def test_check_forced_tells_by_its_status(place: Place, asked: str, status: int)
 
 
 def test_what_cannot_be_printed_is_no_success(place: Place):
-    command = [str(place.program("forcetls")), "check", "bank.example", "--policy-db", str(place.policy_db)]
-    with Path("/dev/full").open("wb") as full:
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert result.returncode == EX_IOERR and result.stderr == "forcetls: standard output cannot be written\n"
+    for asked in ("bank.example", f"u@{'a.' * 5000}example"):  # the second is more than stdio keeps
+        command = [str(place.program("forcetls")), "check", asked, "--policy-db", str(place.policy_db)]
+        with Path("/dev/full").open("wb") as full:
+            result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert result.returncode == EX_IOERR and result.stderr == "forcetls: standard output cannot be written\n"
 
 
 @pytest.mark.parametrize(("arguments", "status"), [
