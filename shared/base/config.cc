@@ -30,7 +30,7 @@ Result<void> set_text(std::string& target, std::string_view name, std::string_vi
 /// What the file alone must keep to: each program starts in a directory of its own, and what looks
 /// like quotes or like a comment behind a path would be part of it.
 Result<void> check_path(std::string_view name, std::string_view value) {
-  if ((name != "policy_db" && name != "evidence_db") || value.empty()) return {};
+  if (name != "policy_db" || value.empty()) return {};
   if (!value.starts_with('/'))
     return bad_value(name, value, "a path that begins with /, without quotes");
   if (value.find(" #") != value.npos || value.find("\t#") != value.npos)

