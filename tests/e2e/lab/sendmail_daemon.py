@@ -18,7 +18,8 @@ _ports = itertools.count(2601)
 class SendmailDaemon:
     """`sendmail -bd -q1s` of one instance, whose sendmail.mc needs the lines of `features()`.
 
-    It forks, for each connection, each delivery and each queue run; all of them are one process group.
+    It forks, for each connection and each queue run, which are one process group with it, and for each delivery of
+    what has just come in, which is a session of its own and ends by itself.
     """
 
     def __init__(self, directory: Path) -> None:
