@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,11 @@ class Site:
         return self.forcetls.wait_for_answer(map_name, key, answer) == answer
 
 
+def _remove_backups(etc: Path) -> None:
+    for path in etc.glob(f"{BACKUP}*"):
+        shutil.rmtree(path)
+
+
 @pytest.fixture(name="site")
 def site_fixture(shared_lab: Lab, shared_forcetls: Forcetls):
     shared_lab.reset("stock")
@@ -113,9 +119,9 @@ def site_fixture(shared_lab: Lab, shared_forcetls: Forcetls):
     shared_forcetls.set_policy("DELETE FROM domain_policy")
     etc = shared_lab.postfix.etc
     (etc / TABLE).unlink()
+    _remove_backups(etc)  # of tests that apply it for another reason
     yield Site(shared_lab, shared_forcetls)
-    for path in etc.glob(f"{BACKUP}*"):
-        shutil.rmtree(path)
+    _remove_backups(etc)
     shutil.copy(MAIN_CF_SNIPPET.parent / TABLE, etc / TABLE)
     shared_lab.reset("stock")
     shared_forcetls.reset()
