@@ -140,13 +140,12 @@ int run(int argc, const char* const* argv) {
 /// Who reads half of what was found must not take it for all of it.
 int run_and_print(int argc, const char* const* argv) {
   int status = EX_OK;
-  bool is_printed = true;
   try {
     status = run(argc, argv);
-  } catch (const std::system_error&) {  // fmt::print, when its buffer cannot be written
-    is_printed = false;
+  } catch (const std::system_error&) {
+    if (std::ferror(stdout) == 0) throw;  // not fmt::print's
   }
-  if (!is_printed || std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
     throw CannotStart(EX_IOERR, "standard output cannot be written");
   return status;
 }
