@@ -16,7 +16,7 @@ int give_up(const Error& error) {
 }  // namespace
 
 int run_check(const Config& config, const CheckOptions& options) {
-  const auto policy = load_policy(config.policy_db, Locking::IfNeeded);
+  const auto policy = load_policy(config.policy_db, Locking::AfterPatience);
   if (!policy) return give_up(policy.error());
   SystemClock clock;
   const auto report = make_report(*policy->rows, options.what, clock.now());

@@ -18,7 +18,7 @@ constexpr std::chrono::seconds kPolicydReloads{3};
 
 Result<std::shared_ptr<const RuleStore>> rows_to_examine(const doctor::PolicyFile& file) {
   if (file.is_wal) return SnapshotBuilder().build();
-  auto loaded = load_policy(file.path, Locking::IfNeeded);
+  auto loaded = load_policy(file.path, Locking::AfterPatience);
   if (!loaded) return fail(std::move(loaded).error());
   return std::move(loaded->rows);
 }

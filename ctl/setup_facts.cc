@@ -83,7 +83,7 @@ void look_at_anchors(SetupSurroundings& around, const RuleStore& policy,
 Result<SetupSurroundings> look_around(const Config& config, const SetupOptions& options,
                                       const PostfixInstance& instance, const PostfixConfig& postfix,
                                       const SetupManifest& before) {
-  const auto policy = load_policy(config.policy_db, Locking::IfNeeded);
+  const auto policy = load_policy(config.policy_db, Locking::AfterPatience);
   if (!policy) return fail(policy.error());
   auto settings = read_settings(config.policy_db);
   if (!settings) return fail(std::move(settings).error());

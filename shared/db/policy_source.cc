@@ -24,9 +24,6 @@ constexpr std::chrono::seconds kReminderInterval{60};
 /// After a change the whole file is read again once nobody has changed it for so long: what the
 /// changes alone said is then confirmed, and what no trigger has written down is found.
 constexpr std::chrono::milliseconds kQuietTime{100};
-/// Somebody who writes without a pause leaves no time to read a big file unlocked: after so long
-/// we take a reader's lock, even if it makes his shell fail.
-constexpr std::chrono::seconds kStarvation{2};
 
 auto milliseconds_since(SteadyClock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(SteadyClock::now() - begin).count();
@@ -98,7 +95,7 @@ void PolicySource::nothing_new(const FileMark& mark) {
 }
 
 bool PolicySource::is_starving() const {
-  return watched_->failing && SteadyClock::now() - watched_->failing_since > kStarvation;
+  return watched_->failing && SteadyClock::now() - watched_->failing_since > kLockPatience;
 }
 
 bool PolicySource::take_up_changes(const FileMark& mark) {
@@ -120,8 +117,8 @@ bool PolicySource::take_up_changes(const FileMark& mark) {
 
 void PolicySource::take_up_all(const FileMark& mark) {
   const auto begin = SteadyClock::now();
-  auto policy =
-      load_policy(path_, watched_->in_force && !is_starving() ? Locking::Never : Locking::IfNeeded);
+  const auto patient = watched_->in_force ? Locking::Never : Locking::AfterPatience;
+  auto policy = load_policy(path_, is_starving() ? Locking::AtOnce : patient);
   const bool confirms = watched_->whole_due && !watched_->failing;
   if (!policy) {
     failed(policy.error(), mark);

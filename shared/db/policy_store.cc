@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "schema/sql.h"
@@ -21,6 +22,9 @@ constexpr std::size_t kMostChanges = 100'000;
 
 /// How many rows are read between two looks whether the file has changed, so that all is in vain.
 constexpr std::size_t kRowsPerLook = 8192;
+
+/// A commit takes milliseconds, and no event tells without a lock when it is done.
+constexpr std::chrono::milliseconds kNextTry{5};
 
 /// A row that breaks a rule which the database enforces by itself: somebody took its triggers and
 /// CHECKs away. Nothing of the file can be trusted then.
@@ -225,9 +229,15 @@ auto load_without_lock(const std::string& named, Load load)
 }  // namespace
 
 Result<LoadedPolicy> load_policy(const std::string& path, Locking locking) {
-  auto policy = load_without_lock(path, load_all);
-  const bool busy = !policy && policy.error().code == ErrorCode::Busy;
-  return busy && locking == Locking::IfNeeded ? load_with_lock(path) : std::move(policy);
+  const auto begin = std::chrono::steady_clock::now();
+  for (;;) {
+    auto policy = load_without_lock(path, load_all);
+    const bool busy = !policy && policy.error().code == ErrorCode::Busy;
+    if (!busy || locking == Locking::Never) return policy;
+    if (locking == Locking::AtOnce || std::chrono::steady_clock::now() - begin > kLockPatience)
+      return load_with_lock(path);
+    std::this_thread::sleep_for(kNextTry);
+  }
 }
 
 Result<std::shared_ptr<const RuleStore>> load_changes(const std::string& path,

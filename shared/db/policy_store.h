@@ -1,6 +1,7 @@
 // Reads a policy database into a Snapshot: the only door from SQL to the decisions.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,9 +12,14 @@
 
 namespace forcetls {
 
-/// Whether SQLite may be asked to read a file beside which a journal lies (a writer at work, or one
-/// that died). That takes a read lock for a moment, which can make the stock sqlite3 shell fail.
-enum class Locking { Never, IfNeeded };
+/// When SQLite may be asked to read a file that somebody writes, or beside which a journal lies.
+/// That takes a read lock for a moment, and the stock sqlite3 shell, which does not wait for it,
+/// fails with "database is locked". AfterPatience tries for kLockPatience to do without.
+enum class Locking { Never, AfterPatience, AtOnce };
+
+/// Somebody who writes without a pause leaves no time to read a big file unlocked: after so long a
+/// reader's lock is taken, even if it makes his shell fail.
+constexpr std::chrono::seconds kLockPatience{2};
 
 /// The newest entry of policy_change: which commits a policy has in it, and of which history.
 struct ChangeMark {
@@ -31,6 +37,7 @@ struct LoadedPolicy {
 /// Reads the whole policy of `path` at one commit. Errors: NotFound; NotOurs (also an empty file);
 /// WrongSchema; Corrupt (also WAL mode, a row that no version of ours writes); Busy (a writer is at
 /// work: try again); System.
+/// Blocks for kLockPatience at most, with AfterPatience only.
 Result<LoadedPolicy> load_policy(const std::string& path, Locking locking);
 
 /// The policy of `path` now, read from `before` and the changes that policy_change has since: takes

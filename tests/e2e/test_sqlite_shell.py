@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -262,6 +264,32 @@ def test_the_shell_never_finds_the_database_locked_by_policyd(place: Place):
     daemons[0].stop()
     daemons[1].kill()  # libmilter takes 5 s to end in order
     assert not failed, f"{len(failed)} of 200: {failed[0]}"
+
+
+def test_the_shell_never_finds_the_database_locked_by_a_program_that_starts(place: Place):
+    """A program reads the whole policy when it starts, also between two commits."""
+    failed, over = [], threading.Event()
+
+    def edit() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            status, said = place.sql(f"UPDATE domain_policy SET note = '{number}' WHERE domain = 'law.example'")
+            failed.extend([said] if status != 0 else [])
+
+    editor = threading.Thread(target=edit)
+    editor.start()
+    try:
+        with ThreadPoolExecutor(max_workers=2) as readers:
+            read = list(readers.map(lambda _: place.run("forcetls", "check", "someone@law.example", "--policy-db",
+                                                        str(place.policy_db)), range(600)))
+        for _ in range(5):
+            place.policyd().stop()
+    finally:
+        over.set()
+        editor.join()
+    assert all("secure" in check.stdout for check in read)
+    assert not failed, f"{len(failed)}: {failed[0]}"
 
 
 def test_an_older_copy_can_be_put_back_with_the_stock_tools(place: Place, tmp_path: Path):
