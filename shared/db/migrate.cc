@@ -120,6 +120,16 @@ Result<void> run_migrations(Database& database, std::int64_t version,
   return {};
 }
 
+/// A link that leads nowhere stands for a database that is elsewhere, not mounted yet perhaps.
+Result<void> check_link(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return {};
+  return fail(ErrorCode::NotFound,
+              path +
+                  ": is a symbolic link, and what it names is not there: mount or restore that, "
+                  "or remove the link for an empty policy");
+}
+
 Result<InitOutcome> create(const std::string& path, std::span<const std::string_view> migrations) {
   const std::string directory = directory_of(path);
   struct stat parent {};
@@ -214,6 +224,7 @@ Result<InitOutcome> init_policy_db(const std::string& path,
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) return system_failure(path);
+    if (auto fine = check_link(path); !fine) return fail(std::move(fine).error());
     return create(path, migrations);
   }
   if (auto fine = check_file(path, status); !fine) return fail(std::move(fine).error());
