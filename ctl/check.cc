@@ -8,7 +8,7 @@
 namespace forcetls {
 namespace {
 
-int give_up(const Error& error) {
+int check_failed(const Error& error) {
   fmt::print(stderr, "forcetls check: {}\n", error.context);
   return exit_status_of(error.code);
 }
@@ -17,10 +17,10 @@ int give_up(const Error& error) {
 
 int run_check(const Config& config, const CheckOptions& options) {
   const auto policy = load_policy(config.policy_db, Locking::AfterPatience);
-  if (!policy) return give_up(policy.error());
+  if (!policy) return check_failed(policy.error());
   SystemClock clock;
   const auto report = make_report(*policy->rows, options.what, clock.now());
-  if (!report) return give_up(report.error());
+  if (!report) return check_failed(report.error());
   fmt::print("{}", options.json ? in_json(*report) : in_words(*report));
   return options.must_be_forced && !report->forced ? kExitNotForced : EX_OK;
 }

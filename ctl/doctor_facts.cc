@@ -68,12 +68,6 @@ std::string what_hides(const std::string& path) {
   return may(*user, path, S_IROTH) ? std::string() : path;
 }
 
-bool is_missing_or_empty(const std::string& path) {
-  std::error_code problem;
-  if (!fs::exists(path, problem)) return true;
-  return fs::is_regular_file(path, problem) && fs::file_size(path, problem) == 0;
-}
-
 /// What the entries of an access table or of header checks do; nothing: it cannot be read.
 std::optional<std::vector<std::string>> actions_of(const PostfixInstance& postfix,
                                                    const std::string& table) {

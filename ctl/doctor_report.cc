@@ -10,14 +10,14 @@
 namespace forcetls {
 namespace {
 
-using doctor::Finding;
 using doctor::Severity;
 
 /// The worst is not always the first: some must be closed before the others. Never of no findings.
 Severity worst_severity(const DoctorReport& report) {
-  return std::max_element(
-             report.findings.begin(), report.findings.end(),
-             [](const Finding& a, const Finding& b) { return a.severity < b.severity; })
+  return std::max_element(report.findings.begin(), report.findings.end(),
+                          [](const doctor::Finding& a, const doctor::Finding& b) {
+                            return a.severity < b.severity;
+                          })
       ->severity;
 }
 
@@ -26,8 +26,9 @@ std::string_view worst_of(const DoctorReport& report) {
 }
 
 auto count_of(const DoctorReport& report, Severity severity) {
-  return std::count_if(report.findings.begin(), report.findings.end(),
-                       [=](const Finding& finding) { return finding.severity == severity; });
+  return std::count_if(
+      report.findings.begin(), report.findings.end(),
+      [=](const doctor::Finding& finding) { return finding.severity == severity; });
 }
 
 std::string summary(const DoctorReport& report) {
@@ -43,7 +44,7 @@ std::string summary(const DoctorReport& report) {
 
 std::string in_words(const DoctorReport& report) {
   std::string text;
-  for (const Finding& finding : report.findings)
+  for (const doctor::Finding& finding : report.findings)
     text +=
         fmt::format("{}: {} ({})\n  {}\n  {}\n  fix: {}\n\n", doctor::to_text(finding.severity),
                     finding.id, doctor::to_text(finding.certainty), without_controls(finding.where),
@@ -57,7 +58,7 @@ std::string in_json(const DoctorReport& report) {
   json[report.is_sendmail ? "configuration" : "config_directory"] = report.configuration;
   json["worst"] = std::string(worst_of(report));
   json["findings"] = nlohmann::ordered_json::array();
-  for (const Finding& finding : report.findings)
+  for (const doctor::Finding& finding : report.findings)
     json["findings"].push_back({{"id", finding.id},
                                 {"severity", std::string(doctor::to_text(finding.severity))},
                                 {"certainty", std::string(doctor::to_text(finding.certainty))},

@@ -120,6 +120,13 @@ Result<void> remove_file(const std::string& path) {
   return {};
 }
 
+bool is_missing_or_empty(const std::string& path) {
+  std::error_code problem;
+  if (!std::filesystem::exists(path, problem)) return true;
+  return std::filesystem::is_regular_file(path, problem) &&
+         std::filesystem::file_size(path, problem) == 0;
+}
+
 Result<void> sync_directory(const std::string& path) {
   const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory || ::fsync(directory.get()) != 0) return file_failure(path);

@@ -14,6 +14,9 @@ namespace forcetls {
 /// The bytes of a regular file. Errors: NotFound, Denied, TooLong above 16 MiB, System.
 Result<std::string> read_file(const std::string& path);
 
+/// Whether nothing is there, or a regular file without a byte.
+bool is_missing_or_empty(const std::string& path);
+
 /// What a file gets besides its bytes.
 struct FileLook {
   uid_t owner = 0;

@@ -36,12 +36,6 @@ std::string unsafe_directory(const std::string& socket) {
   }
 }
 
-bool is_missing_or_empty(const std::string& path) {
-  std::error_code problem;
-  if (!fs::exists(path, problem)) return true;
-  return fs::is_regular_file(path, problem) && fs::file_size(path, problem) == 0;
-}
-
 std::vector<TableEntry> read_access(const std::string& table) {
   const auto blank = table.find(' ');
   const std::string type = table.substr(0, blank);

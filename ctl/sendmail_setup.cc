@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kPostfixQueue = "unix:/var/spool/postfix/";
 
-int give_up(const Error& error) {
+int sendmail_setup_failed(const Error& error) {
   fmt::print(stderr, "forcetls setup: {}\n", without_controls(error.context));
   return exit_status_of(error.code);
 }
@@ -68,7 +68,7 @@ int run_sendmail_setup(const Config& config, const SetupOptions& options) {
     return EX_USAGE;
   }
   const auto facts = look_around_sendmail(config, options.sendmail);
-  if (!facts) return give_up(facts.error());
+  if (!facts) return sendmail_setup_failed(facts.error());
   if (const std::string refusal = refusal_of_sendmail(*facts); !refusal.empty()) {
     fmt::print(stderr, "forcetls setup: {}\n", without_controls(refusal));
     return EX_CONFIG;

@@ -25,7 +25,7 @@ int status_of(const Error& error) {
   return error.code == ErrorCode::Malformed ? EX_CONFIG : exit_status_of(error.code);
 }
 
-int give_up(const Error& error) {
+int setup_failed(const Error& error) {
   fmt::print(stderr, "forcetls setup: {}\n", without_controls(error.context));
   return status_of(error);
 }
@@ -110,9 +110,9 @@ bool is_interrupted(const SetupWork& work) { return work.before && !work.before-
 int set_up(const Config& config, const SetupOptions& options, const PostfixInstance& instance,
            const SetupBackup& backup) {
   auto work = plan_work(config, options, instance, backup);
-  if (!work) return give_up(work.error());
+  if (!work) return setup_failed(work.error());
   if (!work->plan.refusals.empty()) return refuse(work->plan.refusals);
-  if (const auto shown = show(*work); !shown) return give_up(shown.error());
+  if (const auto shown = show(*work); !shown) return setup_failed(shown.error());
   if (work->is_nothing() && !is_interrupted(*work)) {
     fmt::print("{}: nothing to change\n", instance.config_directory());
     return EX_OK;
@@ -128,7 +128,7 @@ int set_up(const Config& config, const SetupOptions& options, const PostfixInsta
   }
   std::fflush(stdout);
   if (const auto applied = apply_setup(config, instance, backup, *work); !applied)
-    return give_up(applied.error());
+    return setup_failed(applied.error());
   fmt::print("\n{}: applied; forcetls setup --undo goes back. The backup is in {}\n",
              instance.config_directory(), backup.directory());
   return EX_OK;
@@ -136,7 +136,7 @@ int set_up(const Config& config, const SetupOptions& options, const PostfixInsta
 
 int take_back(const Config& config, const PostfixInstance& instance, const SetupBackup& backup) {
   const auto undone = undo_setup(config, instance, backup);
-  if (!undone) return give_up(undone.error());
+  if (!undone) return setup_failed(undone.error());
   fmt::print("{}: {}\n", instance.config_directory(),
              undone->anything ? "main.cf and master.cf are as they were before forcetls setup"
                               : "nothing to undo");
@@ -148,11 +148,12 @@ int take_back(const Config& config, const PostfixInstance& instance, const Setup
 
 int run_setup(const Config& config, const SetupOptions& options) {
   if (::geteuid() != 0)
-    return give_up({ErrorCode::Denied, "only root can read and change Postfix's configuration"});
+    return setup_failed(
+        {ErrorCode::Denied, "only root can read and change Postfix's configuration"});
   const auto instance = PostfixInstance::open(options.config_dir);
-  if (!instance) return give_up(instance.error());
+  if (!instance) return setup_failed(instance.error());
   const auto turn = take_turn(instance->config_directory());
-  if (!turn) return give_up(turn.error());
+  if (!turn) return setup_failed(turn.error());
   const SetupBackup backup(instance->config_directory());
   return options.undo ? take_back(config, *instance, backup)
                       : set_up(config, options, *instance, backup);

@@ -25,14 +25,14 @@ namespace forcetls {
 namespace {
 
 /// For each step, and for the whole of a question.
-constexpr time_t kDeadlineSeconds = 10;
+constexpr time_t kProbeDeadlineSeconds = 10;
 constexpr unsigned kMostSeconds = 15;
-constexpr std::size_t kMostReplyBytes = 4096;
+constexpr std::size_t kMostProbeReplyBytes = 4096;
 
 /// 0, or the errno of the failure.
 int connect_within_deadline(const UniqueFd& connection, const sockaddr* address, socklen_t size) {
   if (!connection) return errno;
-  const timeval deadline{kDeadlineSeconds, 0};
+  const timeval deadline{kProbeDeadlineSeconds, 0};
   ::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
   ::setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
   return ::connect(connection.get(), address, size) == 0 ? 0 : errno;
@@ -46,7 +46,7 @@ bool is_whole(const SocketProbe& probe, const std::string& reply) {
 std::string converse(const UniqueFd& connection, const SocketProbe& probe) {
   ::send(connection.get(), probe.request.data(), probe.request.size(), MSG_NOSIGNAL);
   std::string reply;
-  while (reply.size() < kMostReplyBytes && !is_whole(probe, reply)) {
+  while (reply.size() < kMostProbeReplyBytes && !is_whole(probe, reply)) {
     std::array<char, 1024> chunk{};
     const ssize_t count = ::read(connection.get(), chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;

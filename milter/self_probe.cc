@@ -17,11 +17,11 @@
 namespace forcetls {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 /// Lets each call on the connection wait until then; false: it is then already.
-bool wait_until(int connection, Clock::time_point end) {
-  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(end - Clock::now());
+bool wait_until(int connection, SteadyClock::time_point end) {
+  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(end - SteadyClock::now());
   if (left.count() <= 0) return false;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   const timeval deadline{seconds.count(), (left - seconds).count()};
@@ -30,7 +30,7 @@ bool wait_until(int connection, Clock::time_point end) {
 }
 
 /// Whether all of an answer came in time, and it is one to the offer.
-bool read_answer(int connection, Clock::time_point end) {
+bool read_answer(int connection, SteadyClock::time_point end) {
   std::string answer(kMilterAnswerSize, '\0');
   std::size_t have = 0;
   while (have < answer.size()) {
@@ -84,7 +84,7 @@ SelfProbe SelfProbe::of_listener(int descriptor) {
 }
 
 bool SelfProbe::answers(std::chrono::microseconds patience) const {
-  const auto end = Clock::now() + patience;
+  const auto end = SteadyClock::now() + patience;
   const UniqueFd connection(::socket(address_.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!connection || !wait_until(connection.get(), end)) return false;
   const auto* address = reinterpret_cast<const sockaddr*>(&address_);

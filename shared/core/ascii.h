@@ -7,6 +7,9 @@
 
 namespace forcetls {
 
+/// White space, without the rarer kinds.
+constexpr std::string_view kBlanks = " \t\r\n";
+
 constexpr char ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }

@@ -46,7 +46,7 @@ std::string cure_for_closed(const std::string& path) {
   return "; the daemons' group must be able to pass " + directory + ": " + cure;
 }
 
-tl::unexpected<Error> system_failure(const std::string& path) {
+tl::unexpected<Error> failure_with_cure(const std::string& path) {
   const int reason = errno;
   std::string cure;
   if (reason == EACCES) cure = cure_for_closed(path);
@@ -71,13 +71,13 @@ std::uint32_t change_counter_of(int descriptor) {
 
 Result<UniqueFd> open_file(const std::string& path) {
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return system_failure(path);
+  if (!file) return failure_with_cure(path);
   return file;
 }
 
 Result<FileMark> mark_of_open(int descriptor, const std::string& path) {
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) return system_failure(path);
+  if (::fstat(descriptor, &status) != 0) return failure_with_cure(path);
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::NotOurs, path + ": not a file");
   return FileMark{status.st_dev,
                   status.st_ino,

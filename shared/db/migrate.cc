@@ -17,7 +17,7 @@
 namespace forcetls {
 namespace {
 
-constexpr mode_t kMode = 0640;
+constexpr mode_t kFileMode = 0640;
 
 struct Identity {
   std::int64_t application_id;
@@ -135,7 +135,7 @@ Result<InitOutcome> create(const std::string& path, std::span<const std::string_
   struct stat parent {};
   if (::stat(directory.c_str(), &parent) != 0) return system_failure(directory);
   parent.st_uid = ::geteuid();
-  parent.st_mode = kMode;
+  parent.st_mode = kFileMode;
   auto draft = Draft::beside(path, parent);
   if (!draft) return fail(std::move(draft).error());
   {

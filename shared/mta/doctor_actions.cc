@@ -11,7 +11,7 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::array<std::string_view, 7> kRestrictions{
+constexpr std::array<std::string_view, 7> kRestrictionLists{
     "smtpd_client_restrictions",     "smtpd_helo_restrictions",      "smtpd_sender_restrictions",
     "smtpd_relay_restrictions",      "smtpd_recipient_restrictions", "smtpd_data_restrictions",
     "smtpd_end_of_data_restrictions"};
@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 5> kHeaderChecks{"header_checks", "mime_h
                                                         "nested_header_checks", "body_checks",
                                                         "milter_header_checks"};
 
-bool is_name_character(char c) {
+bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
@@ -65,7 +65,7 @@ std::string_view result_in(std::string_view line, bool is_cidr) {
   std::size_t end = 0;
   if (!is_cidr) {
     if (line.starts_with('!')) line.remove_prefix(1);
-    if (line.empty() || is_name_character(line.front())) return {};  // if and endif
+    if (line.empty() || is_letter_or_digit(line.front())) return {};  // if and endif
     for (end = 1; end < line.size() && line[end] != line.front(); ++end)
       if (line[end] == '\\') ++end;
   }
@@ -107,7 +107,7 @@ std::vector<std::string> results_in(std::string_view text, bool is_cidr) {
 
 std::vector<PlacedTable> action_tables(const PostfixConfig& config) {
   std::vector<PlacedTable> tables;
-  for (const std::string_view parameter : kRestrictions)
+  for (const std::string_view parameter : kRestrictionLists)
     add_parameter(config, "smtpd", parameter, true, tables);
   for (const std::string& restriction_class : config.list("smtpd_restriction_classes"))
     add_parameter(config, "smtpd", restriction_class, true, tables);

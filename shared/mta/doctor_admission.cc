@@ -9,7 +9,7 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::string_view kRestrictions = "smtpd_recipient_restrictions";
+constexpr std::string_view kRecipientRestrictions = "smtpd_recipient_restrictions";
 /// The same for postconf -P, which takes no blanks: Postfix's own default_action is a 451 too.
 constexpr std::string_view kOurServiceWithoutBlanks =
     "check_policy_service,{unix:forcetls/policy.sock,timeout=10s}";
@@ -26,7 +26,7 @@ std::string first_in_list(const Case& the, const Place& place) {
     if (ours && (i == ours->position || i == ours->position + 1)) continue;
     list += ", " + restrictions[i];
   }
-  return set_command(the, place, kRestrictions, list);
+  return set_command(the, place, kRecipientRestrictions, list);
 }
 
 /// A restriction that can end the list with a permit.
@@ -43,10 +43,6 @@ bool fails_open(std::string_view action) {
   return !(word.front() == '4' || word.front() == '5');
 }
 
-std::string value_at(const Case& the, const Place& place, std::string_view name) {
-  return place.service == nullptr ? the.config.value(name) : the.config.value(*place.service, name);
-}
-
 void check_order(const Case& the, const Place& place, const std::vector<std::string>& restrictions,
                  const PolicyService& ours, Findings& found) {
   const auto end = restrictions.begin() + static_cast<std::ptrdiff_t>(ours.position);
@@ -55,7 +51,7 @@ void check_order(const Case& the, const Place& place, const std::vector<std::str
   const bool by_itself = permit->starts_with("permit");
   found.push_back({"policy-service-not-first", Severity::Warning,
                    by_itself ? Certainty::Certain : Certainty::Possible,
-                   where(place, kRestrictions),
+                   where(place, kRecipientRestrictions),
                    fmt::format("{} stands before the policy service: what it permits is not asked "
                                "about.",
                                *permit),
@@ -70,7 +66,7 @@ void check_default_action(const Case& the, const Place& place, const PolicyServi
   if (!fails_open(action)) return;
   const Place main_cf{nullptr, {}, {}};
   found.push_back({"policy-service-default-action", Severity::Warning, Certainty::Certain,
-                   own.empty() ? where(place, kDefault) : where(place, kRestrictions),
+                   own.empty() ? where(place, kDefault) : where(place, kRecipientRestrictions),
                    fmt::format("While policyd does not answer, clients are told {}: what it would "
                                "refuse is taken.",
                                action),
@@ -102,7 +98,7 @@ bool demands_tls(const Case& the, const PostfixService& service) {
 }  // namespace
 
 void check_policy_service(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"smtpd"}, kRestrictions)) {
+  for (const Place& place : places(the, {"smtpd"}, kRecipientRestrictions)) {
     const auto restrictions = split_list(place.value);
     const auto ours = our_policy_service(restrictions, the.facts.our_addresses);
     if (ours) {
@@ -113,7 +109,7 @@ void check_policy_service(const Case& the, Findings& found) {
     // Content filters give mail back to such a listener: it was asked about when it came in.
     const bool is_inner = place.service != nullptr && is_loopback_listener(the, *place.service);
     found.push_back({"policy-service-missing", is_inner ? Severity::Note : Severity::Warning,
-                     Certainty::Certain, where(place, kRestrictions),
+                     Certainty::Certain, where(place, kRecipientRestrictions),
                      "Clients here are not told that mail for a forced domain must wait, nor that "
                      "it may not come in clear.",
                      first_in_list(the, place)});

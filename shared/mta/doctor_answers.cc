@@ -12,8 +12,6 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::string_view kMaps = "smtp_tls_policy_maps";
-
 /// What Postfix is told for a key: by the first of our maps that knows it.
 struct Told {
   const std::string* answer = nullptr;   ///< nullptr: no map has the key
@@ -99,12 +97,12 @@ std::string fix_for(const Case& the, const Place& place, const std::vector<std::
   std::string list(kTlsMap);
   for (const std::string& table : split_list(place.text))
     if (table != kTlsMap) list += ", " + table;
-  return set_command(the, place, kMaps, list);
+  return set_command(the, place, kPolicyMaps, list);
 }
 
 void report(const Case& the, const Place& place, const std::vector<std::string>& maps,
             const Disagreement& seen, Findings& found) {
-  const std::string where_it_is = fmt::format("{}: {}", where(place, kMaps), maps.front());
+  const std::string where_it_is = fmt::format("{}: {}", where(place, kPolicyMaps), maps.front());
   const std::string fix = fix_for(the, place, maps);
   const std::string cause = fmt::format(
       " What answers reads another database than {}, or has not taken in its last changes.",
@@ -130,7 +128,7 @@ void report(const Case& the, const Place& place, const std::vector<std::string>&
 }  // namespace
 
 void check_answers(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+  for (const Place& place : places(the, {"smtp"}, kPolicyMaps)) {
     std::vector<std::string> maps;
     for (const std::string& table : split_list(place.value))
       if (is_our_map(table, "tls") && the.facts.live_answers.contains(table)) maps.push_back(table);

@@ -70,6 +70,11 @@ std::vector<Place> places(const Case& the, std::initializer_list<std::string_vie
   return found;
 }
 
+std::string value_at(const Case& the, const Place& place, std::string_view parameter) {
+  return place.service == nullptr ? the.config.value(parameter)
+                                  : the.config.value(*place.service, parameter);
+}
+
 std::string where(const Place& place, std::string_view parameter) {
   if (place.service == nullptr) return fmt::format("main.cf: {}", parameter);
   return fmt::format("master.cf: {}: -o {}", place.service->label(), parameter);

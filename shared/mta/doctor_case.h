@@ -15,6 +15,8 @@
 
 namespace forcetls::doctor {
 
+constexpr std::string_view kPolicyMaps = "smtp_tls_policy_maps";
+
 /// A row that forces TLS. Views borrow from the RuleStore.
 struct ForcedRow {
   std::string key;
@@ -50,6 +52,8 @@ struct Place {
 std::vector<Place> places(const Case& the, std::initializer_list<std::string_view> programs,
                           std::string_view parameter);
 
+/// What a parameter is there.
+std::string value_at(const Case& the, const Place& place, std::string_view parameter);
 std::string where(const Place& place, std::string_view parameter);
 
 // Commands for an administrator's shell.

@@ -10,8 +10,6 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::string_view kMaps = "smtp_tls_policy_maps";
-
 /// An entry that forces TLS.
 struct OwnEntry {
   std::string table, key;
@@ -24,7 +22,7 @@ bool is_ours(std::string_view table) {
 }
 
 std::set<std::string> tables_of(const PostfixConfig& config, const PostfixService& service) {
-  const auto tables = config.list(service, kMaps);
+  const auto tables = config.list(service, kPolicyMaps);
   auto table = std::find_if(tables.begin(), tables.end(),
                             [](const std::string& one) { return is_our_map(one, "tls"); });
   std::set<std::string> behind;
@@ -67,7 +65,7 @@ Finding hidden_entry(const Case& the, const OwnEntry& entry, std::string_view by
   return {"hidden-entry",
           severity,
           Certainty::Certain,
-          fmt::format("main.cf: {}: {}: {}", kMaps, entry.table, entry.key),
+          fmt::format("main.cf: {}: {}: {}", kPolicyMaps, entry.table, entry.key),
           fmt::format("It says {}, but forcetls is asked first, and {} answers less.",
                       to_text(entry.level), by),
           row_command_of_entry(the, entry.key, entry.level, entry.has_more)};

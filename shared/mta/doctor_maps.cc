@@ -10,7 +10,6 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr std::string_view kMaps = "smtp_tls_policy_maps";
 constexpr std::string_view kLmtpMaps = "lmtp_tls_policy_maps";
 
 bool has_map(const std::vector<std::string>& tables, std::string_view name) {
@@ -142,11 +141,12 @@ void check_default_map(const Case& the, const Place& place, Findings& found) {
   for (const char* name : {"default_outbound", "unlisted_relay"}) {
     const auto setting = the.facts.settings.find(name);
     if (setting == the.facts.settings.end() || setting->second == "unset") continue;
-    found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain, where(place, kMaps),
+    found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain,
+                     where(place, kPolicyMaps),
                      fmt::format("Postfix does not ask the map default, so the setting {} = {} has "
                                  "no effect.",
                                  name, setting->second),
-                     set_command(the, place, kMaps, with_our_maps(the, place))});
+                     set_command(the, place, kPolicyMaps, with_our_maps(the, place))});
     return;
   }
 }
@@ -154,32 +154,32 @@ void check_default_map(const Case& the, const Place& place, Findings& found) {
 }  // namespace
 
 void check_policy_maps(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+  for (const Place& place : places(the, {"smtp"}, kPolicyMaps)) {
     if (has_map(split_list(place.value), "tls")) {
       check_default_map(the, place, found);
       continue;
     }
     if (place.service == nullptr) {
       found.push_back({"policy-map-missing", Severity::Leak, Certainty::Certain,
-                       where(place, kMaps),
+                       where(place, kPolicyMaps),
                        "Postfix does not ask forcetls before it delivers: no row has any effect.",
-                       set_command(the, place, kMaps, with_our_maps(the, place))});
+                       set_command(the, place, kPolicyMaps, with_our_maps(the, place))});
       continue;
     }
     const bool used = is_used(the, *place.service);
     found.push_back({"service-policy-map", Severity::Leak,
-                     used ? Certainty::Certain : Certainty::Possible, where(place, kMaps),
+                     used ? Certainty::Certain : Certainty::Possible, where(place, kPolicyMaps),
                      used ? "Mail that leaves by this transport never asks forcetls."
                           : "Nothing seen here sends mail by this transport, but whatever does "
                             "never asks forcetls.",
                      place.value.empty()
-                         ? unset_command(the, place, kMaps)
-                         : set_command(the, place, kMaps, with_our_maps(the, place))});
+                         ? unset_command(the, place, kPolicyMaps)
+                         : set_command(the, place, kPolicyMaps, with_our_maps(the, place))});
   }
 }
 
 void check_earlier_tables(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+  for (const Place& place : places(the, {"smtp"}, kPolicyMaps)) {
     const auto tables = split_list(place.value);
     if (!has_map(tables, "tls")) continue;
     for (const std::string& table : tables) {
@@ -194,14 +194,14 @@ void check_earlier_tables(const Case& the, Findings& found) {
                     table, some_of(hidden));
       found.push_back({"policy-map-not-first", Severity::Leak,
                        hidden.empty() ? Certainty::Possible : Certainty::Certain,
-                       where(place, kMaps), what,
-                       set_command(the, place, kMaps, with_our_maps(the, place))});
+                       where(place, kPolicyMaps), what,
+                       set_command(the, place, kPolicyMaps, with_our_maps(the, place))});
     }
   }
 }
 
 void check_default_is_last(const Case& the, Findings& found) {
-  for (const Place& place : places(the, {"smtp"}, kMaps)) {
+  for (const Place& place : places(the, {"smtp"}, kPolicyMaps)) {
     const auto tables = split_list(place.value);
     const auto ours = std::find_if(tables.begin(), tables.end(), [](const std::string& table) {
       return is_our_map(table, "default");
@@ -209,11 +209,11 @@ void check_default_is_last(const Case& the, Findings& found) {
     if (ours == tables.end() || ours + 1 == tables.end()) continue;
     found.push_back({"policy-map-not-first", default_answers(the) ? Severity::Leak : Severity::Note,
                      default_answers(the) ? Certainty::Likely : Certainty::Possible,
-                     where(place, kMaps),
+                     where(place, kPolicyMaps),
                      fmt::format("The map default is asked before {}: its answer hides a stricter "
                                  "one there.",
                                  *(ours + 1)),
-                     set_command(the, place, kMaps, with_our_maps(the, place))});
+                     set_command(the, place, kPolicyMaps, with_our_maps(the, place))});
   }
 }
 
@@ -221,20 +221,22 @@ void check_hidden_level(const Case& the, Findings& found) {
   if (!default_answers(the)) return;
   std::set<std::string> said;
   for (const PostfixService* service : the.config.services_of("smtp")) {
-    if (!has_map(the.config.list(*service, kMaps), "default") || !has_stricter_level(the, service))
+    if (!has_map(the.config.list(*service, kPolicyMaps), "default") ||
+        !has_stricter_level(the, service))
       continue;
-    const bool is_own =
-        service->options.contains(kMaps) || service->options.contains("smtp_tls_security_level");
-    const std::string text(the.config.text_in_main_cf(kMaps));
-    const Place place = is_own ? Place{service, the.config.value(*service, kMaps),
-                                       the.config.value(*service, kMaps)}
-                               : Place{nullptr, the.config.value(kMaps), text};
-    if (!said.insert(where(place, kMaps)).second) continue;
-    found.push_back({"security-level", Severity::Warning, Certainty::Certain, where(place, kMaps),
+    const bool is_own = service->options.contains(kPolicyMaps) ||
+                        service->options.contains("smtp_tls_security_level");
+    const std::string text(the.config.text_in_main_cf(kPolicyMaps));
+    const Place place = is_own ? Place{service, the.config.value(*service, kPolicyMaps),
+                                       the.config.value(*service, kPolicyMaps)}
+                               : Place{nullptr, the.config.value(kPolicyMaps), text};
+    if (!said.insert(where(place, kPolicyMaps)).second) continue;
+    found.push_back({"security-level", Severity::Warning, Certainty::Certain,
+                     where(place, kPolicyMaps),
                      fmt::format("The map default answers encrypt for domains without a row, which "
                                  "is less than smtp_tls_security_level = {}.",
                                  the.config.value(*service, "smtp_tls_security_level")),
-                     set_command(the, place, kMaps, with_our_maps(the, place))});
+                     set_command(the, place, kPolicyMaps, with_our_maps(the, place))});
   }
 }
 

@@ -41,10 +41,6 @@ std::size_t digest_bytes(std::string_view algorithm) {
   return 0;
 }
 
-std::string value_at(const Case& the, const Place& place, std::string_view name) {
-  return place.service == nullptr ? the.config.value(name) : the.config.value(*place.service, name);
-}
-
 void check_store(const Case& the, const Place& place, bool needed, Findings& found) {
   const std::string path = value_at(the, place, "smtp_tls_CApath");
   const bool missing =

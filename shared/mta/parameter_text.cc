@@ -8,7 +8,6 @@
 namespace forcetls {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kListSeparators = " \t\r\n,";
 /// Values may name each other; Postfix gives up too (postfix: mac_expand.c, MAC_EXP_MAX_LEVEL).
 constexpr int kDeepest = 20;

@@ -102,14 +102,14 @@ std::string to_postfix_policy(const Requirement& requirement) {
 }
 
 std::optional<Requirement> requirement_in_postfix_policy(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t,";
-  const auto level = level_from(text.substr(0, text.find_first_of(kBlanks)));
+  constexpr std::string_view kSeparators = " \t,";
+  const auto level = level_from(text.substr(0, text.find_first_of(kSeparators)));
   if (!level) return std::nullopt;
   Requirement requirement{
       .level = *level, .min_protocol = Protocol::Tls10, .ciphers = CipherGrade::Medium};
-  for (auto begin = text.find_first_of(kBlanks); begin < text.size();) {
-    begin = std::min(text.find_first_not_of(kBlanks, begin), text.size());
-    const auto end = std::min(text.find_first_of(kBlanks, begin), text.size());
+  for (auto begin = text.find_first_of(kSeparators); begin < text.size();) {
+    begin = std::min(text.find_first_not_of(kSeparators, begin), text.size());
+    const auto end = std::min(text.find_first_of(kSeparators, begin), text.size());
     read_attribute(text.substr(begin, end - begin), requirement);
     begin = end;
   }

@@ -9,8 +9,6 @@
 namespace forcetls {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\n";
-
 /// Takes the first word off the front of `text`, and the blanks behind it.
 std::string_view take_word(std::string_view& text) {
   const auto end = std::min(text.find_first_of(kBlanks), text.size());

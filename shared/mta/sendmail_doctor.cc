@@ -15,29 +15,29 @@
 namespace forcetls::doctor {
 namespace {
 
-constexpr SendmailCheck kChecks[] = {check_build,
-                                     check_map_line,
-                                     check_ruleset,
-                                     check_sendmail_sockets,
-                                     check_answers,
-                                     check_stale_daemon,
-                                     check_aliases,
-                                     check_search_list,
-                                     check_routes,
-                                     check_submission_host,
-                                     check_mailers,
-                                     check_queue_groups,
-                                     check_sendmail_bounces,
-                                     check_fallback_to_clear,
-                                     check_access_map,
-                                     check_try_tls,
-                                     check_sts,
-                                     check_rows,
-                                     check_certificates,
-                                     check_next_hops,
-                                     check_sendmail_milters,
-                                     check_client_certificates,
-                                     check_enforcing_mailers};
+constexpr SendmailCheck kSendmailChecks[] = {check_build,
+                                             check_map_line,
+                                             check_ruleset,
+                                             check_sendmail_sockets,
+                                             check_answers,
+                                             check_stale_daemon,
+                                             check_aliases,
+                                             check_search_list,
+                                             check_routes,
+                                             check_submission_host,
+                                             check_mailers,
+                                             check_queue_groups,
+                                             check_sendmail_bounces,
+                                             check_fallback_to_clear,
+                                             check_access_map,
+                                             check_try_tls,
+                                             check_sts,
+                                             check_rows,
+                                             check_certificates,
+                                             check_next_hops,
+                                             check_sendmail_milters,
+                                             check_client_certificates,
+                                             check_enforcing_mailers};
 
 std::string mc_of(const std::string& cf) {
   return (cf.ends_with(".cf") ? cf.substr(0, cf.size() - 3) : cf) + ".mc";
@@ -160,7 +160,7 @@ std::vector<Finding> examine_sendmail(const SendmailConfig& config, const RuleSt
                                       const SendmailFacts& facts, TimePoint now) {
   const SendmailCase the = make_sendmail_case(config, policy, facts, now);
   Findings found;
-  for (const SendmailCheck check : kChecks) check(the, found);
+  for (const SendmailCheck check : kSendmailChecks) check(the, found);
   examine_policy_file(facts.policy, found);
   return worst_first(std::move(found));
 }

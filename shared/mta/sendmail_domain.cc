@@ -21,7 +21,7 @@ bool is_host_character(char c) {
 }
 
 /// What inet_aton() takes for a number, in decimal, octal or hexadecimal.
-bool is_number(std::string_view label) {
+bool is_numeric_label(std::string_view label) {
   const bool is_hex = label.starts_with("0x");
   const std::string_view digits = is_hex ? "0123456789abcdef" : "0123456789";
   if (is_hex) label.remove_prefix(2);
@@ -34,7 +34,7 @@ bool is_host_name(std::string_view text) {
     return false;
   const auto dot = text.rfind('.');
   return std::all_of(text.begin(), text.end(), is_host_character) &&
-         !is_number(text.substr(dot == text.npos ? 0 : dot + 1));
+         !is_numeric_label(text.substr(dot == text.npos ? 0 : dot + 1));
 }
 
 NextHopKey bracketed(std::string_view host) {

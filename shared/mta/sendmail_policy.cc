@@ -5,14 +5,14 @@
 namespace forcetls {
 namespace {
 
-bool is_name_character(char c) {
+bool is_host_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
 /// One host name. nexthop, dot-nexthop and hostname are Postfix's words and no names.
 bool is_single_name(std::string_view match) {
   return match.find('.') != match.npos && !match.starts_with('.') && !match.ends_with('.') &&
-         std::all_of(match.begin(), match.end(), is_name_character);
+         std::all_of(match.begin(), match.end(), is_host_name_character);
 }
 
 /// Why Sendmail cannot keep a level, or nothing.

@@ -158,7 +158,7 @@ void want_submission(Lines& lines, const std::optional<SendmailConfig>& cf) {
       });
 }
 
-std::string joined(const std::vector<std::string>& files) {
+std::string joined_by_and(const std::vector<std::string>& files) {
   std::string text;
   for (const std::string& file : files) text += (text.empty() ? "" : " and ") + file;
   return text;
@@ -227,7 +227,7 @@ std::string in_words(const std::vector<SendmailLine>& lines, const SendmailSetup
   }
   if (!written.empty())
     text += fmt::format("{}{} has lines that are not in force yet.\n", text.empty() ? "" : "\n",
-                        joined(written));
+                        joined_by_and(written));
   if (lines.empty()) return fmt::format("{}: nothing is missing\n", facts.mc_path);
   const std::string directory = facts.mc_path.substr(0, facts.mc_path.rfind('/') + 1);
   return text + fmt::format(

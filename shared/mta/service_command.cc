@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "shared/core/ascii.h"
 #include "shared/mta/parameter_text.h"
 
 namespace forcetls {
 namespace {
-
-constexpr std::string_view kBlanks = " \t\r\n";
 
 /// The arguments; {...} is one of them, braces included (postfix: master.cf(5)).
 std::vector<std::string> arguments_of(std::string_view command) {

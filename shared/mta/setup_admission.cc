@@ -96,11 +96,11 @@ bool has_certificate(const SetupDraft& draft, Place place) {
   return false;
 }
 
-constexpr std::string_view kLevel = "smtpd_tls_security_level";
+constexpr std::string_view kServerLevel = "smtpd_tls_security_level";
 
 /// The level that older parameters give where smtpd_tls_security_level is empty (postfix: smtpd.c);
 /// empty: none.
-std::string level_of_old_parameters(const SetupDraft& draft, Place place) {
+std::string server_level_of_old_parameters(const SetupDraft& draft, Place place) {
   if (is_yes(draft.value(place, "smtpd_enforce_tls"))) return "encrypt";
   return is_yes(draft.value(place, "smtpd_use_tls")) ? "may" : "";
 }
@@ -110,9 +110,9 @@ std::string level_of_old_parameters(const SetupDraft& draft, Place place) {
 std::vector<std::pair<Place, std::string>> levels_to_keep(const SetupDraft& draft) {
   std::vector<std::pair<Place, std::string>> kept;
   for (const Place place : draft.places({"smtpd_enforce_tls", "smtpd_use_tls"})) {
-    if (place == nullptr || !draft.value(place, kLevel).empty()) continue;
-    std::string level = level_of_old_parameters(draft, place);
-    if (level.empty() && !place->options.contains(kLevel)) level = "none";
+    if (place == nullptr || !draft.value(place, kServerLevel).empty()) continue;
+    std::string level = server_level_of_old_parameters(draft, place);
+    if (level.empty() && !place->options.contains(kServerLevel)) level = "none";
     if (!level.empty()) kept.emplace_back(place, std::move(level));
   }
   return kept;
@@ -120,29 +120,30 @@ std::vector<std::pair<Place, std::string>> levels_to_keep(const SetupDraft& draf
 
 bool has_reason_for_tls(const SetupDraft& draft,
                         const std::vector<std::pair<Place, std::string>>& kept) {
-  return has_certificate(draft, nullptr) || level_of_old_parameters(draft, nullptr) == "encrypt" ||
+  return has_certificate(draft, nullptr) ||
+         server_level_of_old_parameters(draft, nullptr) == "encrypt" ||
          std::any_of(kept.begin(), kept.end(),
                      [](const auto& one) { return one.second == "encrypt"; });
 }
 
 void let_clients_use_tls(SetupDraft& draft) {
-  if (!draft.value(nullptr, kLevel).empty()) return;
+  if (!draft.value(nullptr, kServerLevel).empty()) return;
   const auto kept = levels_to_keep(draft);
   const std::string consequence =
       ", so clients cannot hand mail in over TLS, and rows with inbound = encrypt refuse all that "
       "comes from other hosts";
   if (!has_reason_for_tls(draft, kept))
     return draft.advise("this host has no certificate (smtpd_tls_cert_file)" + consequence);
-  const bool enforces = level_of_old_parameters(draft, nullptr) == "encrypt";
+  const bool enforces = server_level_of_old_parameters(draft, nullptr) == "encrypt";
   if (!enforces && draft.config().is_set("smtpd_use_tls") &&
       !is_yes(draft.value(nullptr, "smtpd_use_tls")))
     return draft.advise("main.cf: smtpd_use_tls is no" + consequence);
   draft.change(
-      nullptr, kLevel, enforces ? "encrypt" : "may",
+      nullptr, kServerLevel, enforces ? "encrypt" : "may",
       enforces ? "what smtpd_enforce_tls asks for" : "clients may use TLS when they hand mail in");
   for (const auto& [place, level] : kept)
-    if (level != draft.value(place, kLevel))
-      draft.change(place, kLevel, level,
+    if (level != draft.value(place, kServerLevel))
+      draft.change(place, kServerLevel, level,
                    "what this service's smtpd_enforce_tls or smtpd_use_tls asks for");
 }
 

@@ -8,7 +8,7 @@ namespace forcetls {
 namespace {
 
 constexpr std::string_view kMaps = "smtp_tls_policy_maps";
-constexpr std::string_view kLevel = "smtp_tls_security_level";
+constexpr std::string_view kClientLevel = "smtp_tls_security_level";
 
 /// The level that older parameters give where smtp_tls_security_level is empty (postfix:
 /// smtp_tls_policy.c, global_tls_level); empty: none.
@@ -24,36 +24,36 @@ std::string level_to_keep(const SetupDraft& draft, Place place) {
   const std::string level = level_of_old_parameters(draft, place);
   const bool says_no =
       place->options.contains("smtp_use_tls") || place->options.contains("smtp_enforce_tls");
-  return level.empty() && says_no && !place->options.contains(kLevel) ? "none" : level;
+  return level.empty() && says_no && !place->options.contains(kClientLevel) ? "none" : level;
 }
 
 void use_tls_where_offered(SetupDraft& draft) {
   // Read before main.cf gets a level: an explicit one makes the old parameters void.
   std::vector<std::pair<Place, std::string>> kept;
-  for (const Place place :
-       draft.places({"smtp_enforce_tls", "smtp_use_tls", "smtp_tls_enforce_peername", kLevel}))
-    if (place != nullptr && draft.value(place, kLevel).empty() && place->program == "smtp")
+  for (const Place place : draft.places(
+           {"smtp_enforce_tls", "smtp_use_tls", "smtp_tls_enforce_peername", kClientLevel}))
+    if (place != nullptr && draft.value(place, kClientLevel).empty() && place->program == "smtp")
       kept.emplace_back(place, level_to_keep(draft, place));
-  const std::string now = draft.value(nullptr, kLevel);
+  const std::string now = draft.value(nullptr, kClientLevel);
   std::string wanted = now.empty() ? level_of_old_parameters(draft, nullptr) : now;
   if (wanted.empty() || wanted == "none") wanted = "may";
   if (wanted != now)
-    draft.change(nullptr, kLevel, wanted,
+    draft.change(nullptr, kClientLevel, wanted,
                  wanted == "may" ? "TLS where it is offered, for all without a row"
                                  : "what smtp_enforce_tls asks for, in the parameter that counts");
   for (const auto& [place, level] : kept)
-    if (!level.empty() && level != draft.value(place, kLevel))
-      draft.change(place, kLevel, level,
+    if (!level.empty() && level != draft.value(place, kClientLevel))
+      draft.change(place, kClientLevel, level,
                    "what this service's smtp_enforce_tls or smtp_use_tls asks for");
 }
 
 /// The site's own level there. Nothing: none that Postfix knows.
 std::optional<Level> level_of(const SetupDraft& draft, Place place) {
-  return level_from(draft.value(place, kLevel));
+  return level_from(draft.value(place, kClientLevel));
 }
 
 bool needs_no_default(const SetupDraft& draft, Place place) {
-  return proves_more_than_defaults(draft.value(place, kLevel));
+  return proves_more_than_defaults(draft.value(place, kClientLevel));
 }
 
 /// Where smtp_tls_policy_maps needs a value: where it has one, and in each service whose own level
@@ -121,7 +121,7 @@ void advise_weaker_rows(SetupDraft& draft) {
 }
 
 void advise_on_dane(SetupDraft& draft) {
-  for (const Place place : draft.places({kLevel}))
+  for (const Place place : draft.places({kClientLevel}))
     if (level_of(draft, place) == Level::Dane)
       draft.advise(name_of(place) +
                    ": smtp_tls_security_level is dane: the settings default_outbound and "

@@ -4,7 +4,7 @@
 namespace forcetls {
 namespace {
 
-FakeRuleStore rules() {
+FakeRuleStore enforced_and_tried() {
   return {{.key = "bank.example", .inbound = InboundLevel::Encrypt},
           {.key = "tried.example", .mode = Mode::Test, .inbound = InboundLevel::Encrypt}};
 }
@@ -14,7 +14,7 @@ constexpr const char* kUnconvertible = "<u@\xff.example>";
 }  // namespace
 
 TEST_CASE("no policy since the start: every recipient waits, MAIL goes on", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.readable = false;
   CHECK(trial.mail("<u@bank.example>", kClear).empty());
   CHECK_THAT(trial.rcpt("<u@free.example>", to(kTls, "free.example")), StartsWith("451 4.7.0"));
@@ -23,7 +23,7 @@ TEST_CASE("no policy since the start: every recipient waits, MAIL goes on", "[mi
 }
 
 TEST_CASE("a policy that comes between MAIL and RCPT judges the sender too", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.readable = false;
   CHECK(trial.mail("<u@bank.example>", kClear).empty());
   trial.readable = true;
@@ -58,17 +58,17 @@ TEST_CASE("with an empty policy no message's fate changes", "[milter][session]")
 
 TEST_CASE("TLS that is told late counts", "[milter][session]") {
   SECTION("only at RCPT") {
-    Trial trial(rules());
+    Trial trial(enforced_and_tried());
     CHECK(trial.mail("<u@free.example>", kClear).empty());
     CHECK(trial.rcpt("<u@bank.example>", to(kTls, "bank.example")).empty());
   }
   SECTION("only at MAIL") {
-    Trial trial(rules());
+    Trial trial(enforced_and_tried());
     CHECK(trial.mail("<u@bank.example>", kTls).empty());
     CHECK(trial.rcpt("<u@bank.example>", to(kClear, "bank.example")).empty());
   }
   SECTION("but not beyond its message") {
-    Trial trial(rules());
+    Trial trial(enforced_and_tried());
     trial.mail("<u@free.example>", kTls);
     trial.eom(kTls);
     CHECK_FALSE(trial.mail("<u@bank.example>", kClear).empty());
@@ -76,7 +76,7 @@ TEST_CASE("TLS that is told late counts", "[milter][session]") {
 }
 
 TEST_CASE("the queue id is taken whenever it comes", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.mail("<u@free.example>", kClear);
   trial.rcpt("<u@bank.example>", to(kClear, "bank.example"));
   CHECK_THAT(trial.last_line(), StartsWith("NOQUEUE: refused recipient:"));
@@ -90,7 +90,7 @@ TEST_CASE("the queue id is taken whenever it comes", "[milter][session]") {
 }
 
 TEST_CASE("several messages in one session do not know of each other", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   CHECK_FALSE(trial.mail("<u@bank.example>", kClear).empty());
   CHECK(trial.mail("<u@free.example>", kTls310).empty());
   CHECK(trial.rcpt("<u@bank.example>", to(kTls310, "bank.example")).empty());
@@ -105,7 +105,7 @@ TEST_CASE("several messages in one session do not know of each other", "[milter]
 }
 
 TEST_CASE("abort: a line if something was refused, once", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.session.abort();
   trial.mail("<u@free.example>", kClear);
   trial.session.abort();
@@ -122,7 +122,7 @@ TEST_CASE("abort: a line if something was refused, once", "[milter][session]") {
 }
 
 TEST_CASE("a header after an abort belongs to no message", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.mail("<u@free.example>", kTls310);
   trial.rcpt("<u@bank.example>", to(kTls310, "bank.example"));
   trial.session.header("TLS-Required", "no");
@@ -137,7 +137,7 @@ TEST_CASE("local mail is never refused at MAIL or RCPT", "[milter][session]") {
   for (const bool readable : {true, false}) {
     for (const char* client : {"127.0.0.1", "::1"}) {
       CAPTURE(readable, client);
-      Trial trial(rules(), client);
+      Trial trial(enforced_and_tried(), client);
       trial.policy->mutable_settings().set("trusted_clients", "");
       trial.readable = readable;
       CHECK(trial.mail("u@bank.example", kLocal).empty());
@@ -173,7 +173,7 @@ TEST_CASE("no SMTP client passes for local mail", "[milter][session]") {
        FakeMacros{{{"i", "4b"}}}}};
   for (const Row& row : rows) {
     CAPTURE(row.what);
-    Trial trial(rules(), row.client);
+    Trial trial(enforced_and_tried(), row.client);
     trial.policy->mutable_settings().set("trusted_clients", "");
     CHECK_FALSE(trial.mail(row.sender, row.macros).empty());
     CHECK_FALSE(trial.sink.has("client=local"));
@@ -182,7 +182,7 @@ TEST_CASE("no SMTP client passes for local mail", "[milter][session]") {
 
 TEST_CASE("rows in mode test: what they would have done is in the message's line",
           "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   CHECK(trial.mail("<u@tried.example>", kClear).empty());
   CHECK(trial.rcpt("<u@tried.example>", to(kClear, "tried.example")).empty());
   CHECK(trial.eom(kClear).empty());
@@ -196,7 +196,7 @@ TEST_CASE("rows in mode test: what they would have done is in the message's line
 }
 
 TEST_CASE("suspensions begin and end at RCPT by the clock", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.policy->suspend(
       {.key = "bank.example", .level = Level::May, .starts_at = at(10), .ends_at = at(20)});
   trial.mail("<u@free.example>", kClear);
@@ -209,7 +209,7 @@ TEST_CASE("suspensions begin and end at RCPT by the clock", "[milter][session]")
 }
 
 TEST_CASE("log lines: no local part, no fields of the sender's making", "[milter][session]") {
-  Trial trial(rules());
+  Trial trial(enforced_and_tried());
   trial.mail("<secret@free.example verdict=x\n>", kTls);
   trial.rcpt("<hidden@bank.example reason=\"x\" y@z>", kTls);
   trial.eom(kTls.with({{"i", "4b\n4c: message:"}}));

@@ -40,7 +40,7 @@ const std::string kDigest =
     "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:"
     "FF";
 
-FakeRuleStore partners() {
+FakeRuleStore own_and_partners() {
   FakeRuleStore store{
       {.key = "bank.example", .outbound = Level::Secure},
       {.key = "strict.example", .outbound = Level::Encrypt, .on_failure = OnFailure::Reject},
@@ -62,7 +62,7 @@ FakeRuleStore partners() {
 }  // namespace
 
 TEST_CASE("policy delegation: who may go on and who is refused", "[policyd][delegation]") {
-  const FakeRuleStore store = partners();
+  const FakeRuleStore store = own_and_partners();
   struct Row {
     const char* what;
     Mail mail;

@@ -3,13 +3,12 @@
 #include "shared/core/verdict.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/core/keys_and_levels.h"
 
 namespace forcetls {
 namespace {
 
 const Floor kFloor{"3DES:RC4", Protocol::Tls13, CipherGrade::High};
-
-NextHopKey key(std::string_view text) { return NextHopKey::parse(text).value(); }
 
 }  // namespace
 

@@ -5,14 +5,10 @@
 #include "shared/core/requirement.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/core/keys_and_levels.h"
 
 namespace forcetls {
 namespace {
-
-constexpr Level kLevels[] = {Level::None,     Level::May,         Level::Encrypt, Level::Dane,
-                             Level::DaneOnly, Level::Fingerprint, Level::Verify,  Level::Secure};
-
-NextHopKey key(std::string_view text) { return NextHopKey::parse(text).value(); }
 
 std::string level_of(const std::optional<Requirement>& requirement) {
   return requirement ? std::string(to_text(requirement->level)) : "-";

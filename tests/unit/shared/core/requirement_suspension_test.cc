@@ -4,14 +4,9 @@
 #include "shared/core/requirement.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/core/keys_and_levels.h"
 
 namespace forcetls {
-namespace {
-
-NextHopKey key(std::string_view text) { return NextHopKey::parse(text).value(); }
-
-}  // namespace
-
 TEST_CASE("find_policy: a suspension is in force from its start until just before its end",
           "[core][requirement][suspension]") {
   FakeRuleStore store{{.key = "bank.example", .outbound = Level::Secure}, {.key = ".example"}};

@@ -6,14 +6,10 @@
 
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/core/keys_and_levels.h"
 
 namespace forcetls {
 namespace {
-
-constexpr Level kLevels[] = {Level::None,     Level::May,         Level::Encrypt, Level::Dane,
-                             Level::DaneOnly, Level::Fingerprint, Level::Verify,  Level::Secure};
-
-NextHopKey key(std::string_view text) { return NextHopKey::parse(text).value(); }
 
 /// The key of the row that decides for `text`, or "-".
 std::string row_for(const RuleStore& store, std::string_view text) {

@@ -5,11 +5,10 @@
 #include "shared/core/verdict.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/core/keys_and_levels.h"
 
 namespace forcetls {
 namespace {
-
-NextHopKey key(std::string_view text) { return NextHopKey::parse(text).value(); }
 
 FakeRuleStore site() {
   FakeRuleStore store{

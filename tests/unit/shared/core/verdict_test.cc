@@ -5,6 +5,7 @@
 
 #include "tests/unit/catch.h"
 #include "tests/unit/fakes/rule_store.h"
+#include "tests/unit/shared/core/keys_and_levels.h"
 
 namespace forcetls {
 namespace {
@@ -14,8 +15,6 @@ constexpr std::string_view kColleague = "10.1.2.3";
 constexpr SessionFacts kClear{.client_address = kStranger};
 constexpr SessionFacts kTls{
     .client_address = kStranger, .tls_version = "TLSv1.3", .cipher_bits = 256};
-
-NextHopKey key(std::string_view text) { return NextHopKey::parse(text).value(); }
 
 /// A site with the trusted clients, own domains and transports of an ordinary relay.
 FakeRuleStore site(std::initializer_list<FakeRule> rules) {

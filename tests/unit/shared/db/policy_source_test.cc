@@ -35,7 +35,7 @@ bool becomes(const PolicySource& source, const std::string& level) {
   return eventually([&] { return level_of_bank(source) == level; });
 }
 
-constexpr const char* kInsert =
+constexpr const char* kInsertSecure =
     "INSERT INTO domain_policy(domain, outbound) VALUES ('bank.example', 'secure')";
 constexpr const char* kLower = "UPDATE domain_policy SET outbound = 'encrypt'";
 
@@ -47,7 +47,7 @@ TEST_CASE("PolicySource: a commit is in force without any reload", "[db][source]
   const auto source = w.start();
   CHECK(level_of_bank(*source) == "no row");
   const auto before = source->generation();
-  REQUIRE(w.file.sql(kInsert));
+  REQUIRE(w.file.sql(kInsertSecure));
   CHECK(becomes(*source, "secure"));
   CHECK(source->generation() > before);
   REQUIRE(w.file.sql(kLower));
@@ -84,7 +84,7 @@ TEST_CASE("PolicySource: a cold start without a readable database has no policy 
     CHECK(w.sink.has("all mail waits"));
     w.file.shell("rm -rf policy.db policy.db-wal policy.db-shm");
     w.file.init("new.db");
-    REQUIRE(w.file.sql(kInsert, "new.db"));
+    REQUIRE(w.file.sql(kInsertSecure, "new.db"));
     REQUIRE(w.file.shell("mv new.db policy.db"));
     CHECK(becomes(*source, "secure"));
   }
@@ -113,7 +113,7 @@ TEST_CASE("PolicySource: an accident to the file leaves the last committed polic
     CAPTURE(row.what);
     Watching w;
     w.file.init();
-    REQUIRE(w.file.sql(kInsert));
+    REQUIRE(w.file.sql(kInsertSecure));
     REQUIRE(w.file.shell("cp policy.db backup.db"));
     const auto source = w.start();
     REQUIRE(level_of_bank(*source) == "secure");
@@ -137,7 +137,7 @@ TEST_CASE("PolicySource: a file that is replaced or overwritten is taken up",
     CAPTURE(way);
     Watching w;
     w.file.init();
-    REQUIRE(w.file.sql(kInsert));
+    REQUIRE(w.file.sql(kInsertSecure));
     REQUIRE(w.file.shell("cp policy.db other.db"));
     REQUIRE(w.file.sql(kLower, "other.db"));
     const auto source = w.start();
@@ -151,7 +151,7 @@ TEST_CASE("PolicySource: an open transaction neither disturbs nor is disturbed",
           "[db][source][threads]") {
   Watching w;
   w.file.init();
-  REQUIRE(w.file.sql(kInsert));
+  REQUIRE(w.file.sql(kInsertSecure));
   const auto source = w.start();
   REQUIRE(level_of_bank(*source) == "secure");
   auto writer = Database::open_readwrite(w.file.path());
@@ -187,7 +187,7 @@ TEST_CASE("PolicySource: what one commit did to a big policy is in force before 
       w.file.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
                  "20000) INSERT INTO domain_policy(domain, outbound) "
                  "SELECT 'd' || i || '.example', 'may' FROM n"));
-  REQUIRE(w.file.sql(kInsert));
+  REQUIRE(w.file.sql(kInsertSecure));
   const auto source = w.start();
   REQUIRE(level_of_bank(*source) == "secure");
   w.sink.clear();
@@ -217,7 +217,7 @@ TEST_CASE("PolicySource: a change that no trigger wrote down is found as well",
           "[db][source][threads]") {
   Watching w;
   w.file.init();
-  REQUIRE(w.file.sql(kInsert));
+  REQUIRE(w.file.sql(kInsertSecure));
   const auto source = w.start();
   REQUIRE(
       w.file.sql("DROP TRIGGER domain_policy_updated; UPDATE domain_policy SET outbound = "
@@ -239,7 +239,7 @@ TEST_CASE("PolicySource: commits without a pause hide no change", "[db][source][
                  "' WHERE domain = 'd1.example'");
     }
   });
-  CHECK(eventually([&] { return w.file.sql(kInsert); }));
+  CHECK(eventually([&] { return w.file.sql(kInsertSecure); }));
   CHECK(becomes(*source, "secure"));
   done = true;
   writer.join();
@@ -261,7 +261,7 @@ TEST_CASE("PolicySource: nor do they where the changes alone take longer to read
     }
   });
   CHECK(eventually([&] { return w.file.sql("SELECT 1 / count(*) FROM domain_policy"); }));
-  CHECK(eventually([&] { return w.file.sql(kInsert); }));
+  CHECK(eventually([&] { return w.file.sql(kInsertSecure); }));
   CHECK(eventually([&] { return level_of_bank(*source) == "secure"; }, std::chrono::seconds(60)));
   done = true;
   writer.join();
@@ -270,7 +270,7 @@ TEST_CASE("PolicySource: nor do they where the changes alone take longer to read
 TEST_CASE("PolicySource: a backup put back takes changes away again", "[db][source][threads]") {
   Watching w;
   w.file.init();
-  REQUIRE(w.file.sql(kInsert));
+  REQUIRE(w.file.sql(kInsertSecure));
   REQUIRE(w.file.shell("cp policy.db backup.db"));
   const auto source = w.start();
   REQUIRE(w.file.sql(kLower));
@@ -304,7 +304,7 @@ TEST_CASE("PolicySource: behind a symbolic link an open transaction counts for n
     writer.run("ROLLBACK");
     CHECK(eventually([&] { return w.sink.has("policy in force"); }));
   }
-  REQUIRE(w.file.sql(kInsert, "link/real.db"));
+  REQUIRE(w.file.sql(kInsertSecure, "link/real.db"));
   CHECK(becomes(*source, "secure"));
 }
 

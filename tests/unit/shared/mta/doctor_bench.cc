@@ -6,7 +6,7 @@ namespace forcetls {
 namespace {
 
 constexpr const char* kOurStatusFilter = "regexp:/etc/postfix/forcetls-delivery-status";
-constexpr const char* kOurMilter = "{ unix:forcetls/milter.sock, default_action=tempfail }";
+constexpr const char* kMilterOfSnippet = "{ unix:forcetls/milter.sock, default_action=tempfail }";
 
 }  // namespace
 
@@ -33,7 +33,7 @@ Bench& Bench::bolt_on() {
   set("smtpd_recipient_restrictions",
       "check_policy_service { unix:forcetls/policy.sock, timeout=10s, "
       "{ default_action = 451 4.7.0 try again later } }");
-  set("smtpd_milters", kOurMilter).set("non_smtpd_milters", kOurMilter);
+  set("smtpd_milters", kMilterOfSnippet).set("non_smtpd_milters", kMilterOfSnippet);
   if (release_ == Release::Debian13) set("tls_required_enable", "no");
   return *this;
 }

@@ -6,8 +6,8 @@ using namespace forcetls;
 namespace {
 
 constexpr const char* kAddress = "postmaster@bank.example";
-constexpr const char* kTls = "socketmap:unix:forcetls/map.sock:tls";
-constexpr const char* kDefault = "socketmap:unix:forcetls/map.sock:default";
+constexpr const char* kTlsTable = "socketmap:unix:forcetls/map.sock:tls";
+constexpr const char* kDefaultTable = "socketmap:unix:forcetls/map.sock:default";
 
 /// As check_all, but bank.example must have encrypt.
 void check_bank(const std::vector<Change>& rows) {
@@ -41,7 +41,7 @@ std::string maps(std::initializer_list<const char*> tables) {
 TEST_CASE("doctor: unlisted_relay counts for a client that asks for it", "[doctor]") {
   const Told weak{"leak certain route-next-hop @ main.cf: transport_maps"};
   const auto rows_only = [](Bench& b) {
-    b.service({"plain/unix", "smtp", true, {{"smtp_tls_policy_maps", kTls}}});
+    b.service({"plain/unix", "smtp", true, {{"smtp_tls_policy_maps", kTlsTable}}});
     b.policy.mutable_settings().enforcing_transports.push_back("plain");
   };
   check_bank({
@@ -86,7 +86,7 @@ TEST_CASE("doctor: unlisted_relay counts for a client that asks for it", "[docto
 TEST_CASE("doctor: the level of the client holds a hop without a row", "[doctor]") {
   const Told weak{"leak certain route-next-hop @ main.cf: transport_maps"};
   const auto site_table = [](Bench& b, const char* entry, const char* level) {
-    b.set("smtp_tls_policy_maps", maps({kTls, "hash:/p", kDefault}));
+    b.set("smtp_tls_policy_maps", maps({kTlsTable, "hash:/p", kDefaultTable}));
     b.facts.tables["hash:/p"] = {{"[gate.example]", entry}};
     by_way_of(b, "smtp", "[gate.example]").set("smtp_tls_security_level", level);
   };
@@ -128,7 +128,7 @@ TEST_CASE("doctor: the level of the client holds a hop without a row", "[doctor]
        {}},
       {"encrypt, behind a table that cannot be listed",
        [](Bench& b) {
-         b.set("smtp_tls_policy_maps", maps({kTls, "ldap:/p", kDefault}));
+         b.set("smtp_tls_policy_maps", maps({kTlsTable, "ldap:/p", kDefaultTable}));
          by_way_of(b, "smtp", "[gate.example]").set("smtp_tls_security_level", "encrypt");
        },
        weak},

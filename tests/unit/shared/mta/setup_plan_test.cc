@@ -11,8 +11,6 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-constexpr const char* kTls = "socketmap:unix:forcetls/map.sock:tls";
-const std::string kDefault = "socketmap:unix:forcetls/map.sock:default";
 const std::string kPolicy =
     "check_policy_service { unix:forcetls/policy.sock, timeout=10s, { default_action = 451 4.7.0 "
     "forcetls-policyd does not answer; try again later } }";
@@ -57,7 +55,7 @@ const Lines kStockChanges{
     "main.cf: smtp_delivery_status_filter = regexp:$config_directory/forcetls-delivery-status",
     "main.cf: smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt",
     "main.cf: smtp_tls_loglevel = 1",
-    "main.cf: smtp_tls_policy_maps = " + std::string(kTls) + ", " + kDefault,
+    "main.cf: smtp_tls_policy_maps = " + kTls + ", " + kDefault,
     "main.cf: smtp_tls_session_cache_database = ",
     "main.cf: smtpd_milters = " + kOurMilter,
     "main.cf: smtpd_recipient_restrictions = " + kPolicy,
@@ -90,7 +88,7 @@ TEST_CASE("plan_setup: stock Debian 13 also switches TLS-Required off", "[mta][s
 
 TEST_CASE("plan_setup: what the site has stays, in its order, with ours around it",
           "[mta][setup]") {
-  const std::string tls = std::string(kTls) + ", ";
+  const std::string tls = kTls + ", ";
   const std::string map_line = "main.cf: smtp_tls_policy_maps = " + tls;
   const Case row = GENERATE_COPY(values<Case>({
       {"an old tls_policy",
@@ -177,8 +175,7 @@ TEST_CASE("plan_setup: what would defeat a row is set", "[mta][setup]") {
        {"main.cf: smtp_tls_security_level = may"}},
       {"smtp_enforce_tls alone verifies names",
        debian12().unset("smtp_tls_security_level").main("smtp_enforce_tls", "yes"),
-       {"main.cf: smtp_tls_policy_maps = " + std::string(kTls),
-        "main.cf: smtp_tls_security_level = verify"}},
+       {"main.cf: smtp_tls_policy_maps = " + kTls, "main.cf: smtp_tls_security_level = verify"}},
       {"smtp_enforce_tls without names",
        debian12()
            .unset("smtp_tls_security_level")
@@ -304,7 +301,7 @@ TEST_CASE("plan_setup: services with options of their own", "[mta][setup]") {
            .service("strict unix y smtp")
            .option("strict/unix", "smtp_enforce_tls", "yes"),
        {"main.cf: smtp_tls_security_level = may",
-        "master.cf: strict/unix: -o smtp_tls_policy_maps = " + std::string(kTls),
+        "master.cf: strict/unix: -o smtp_tls_policy_maps = " + kTls,
         "master.cf: strict/unix: -o smtp_tls_security_level = verify"}},
       {"a service that says no to TLS by the old parameter keeps to it",
        debian12()
@@ -357,11 +354,11 @@ TEST_CASE("plan_setup: what a person bolted on by hand counts", "[mta][setup]") 
                       "permit_mynetworks, check_policy_service unix:forcetls/policy.sock, reject"),
        {"main.cf: smtpd_recipient_restrictions = " + kPolicy + ", permit_mynetworks, reject"}},
       {"the map behind the site's own",
-       by_hand().main("smtp_tls_policy_maps", "hash:/a, " + std::string(kTls)),
-       {"main.cf: smtp_tls_policy_maps = " + std::string(kTls) + ", hash:/a, " + kDefault}},
+       by_hand().main("smtp_tls_policy_maps", "hash:/a, " + kTls),
+       {"main.cf: smtp_tls_policy_maps = " + kTls + ", hash:/a, " + kDefault}},
       {"the defaults before the site's own",
-       by_hand().main("smtp_tls_policy_maps", std::string(kTls) + " " + kDefault + " hash:/a"),
-       {"main.cf: smtp_tls_policy_maps = " + std::string(kTls) + ", hash:/a, " + kDefault}},
+       by_hand().main("smtp_tls_policy_maps", kTls + " " + kDefault + " hash:/a"),
+       {"main.cf: smtp_tls_policy_maps = " + kTls + ", hash:/a, " + kDefault}},
   }));
   INFO(row.what);
   CHECK(changes(plan_setup(row.site.config(), first_facts())) == row.want);

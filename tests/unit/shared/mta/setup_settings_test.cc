@@ -15,12 +15,6 @@ std::string setting(const Site& site, const std::string& name,
   return "-";
 }
 
-bool advises(const Plan& plan, const std::string& part) {
-  for (const std::string& line : plan.advice)
-    if (line.find(part) != line.npos) return true;
-  return false;
-}
-
 }  // namespace
 
 TEST_CASE("plan_setup: the lowest protocol of main.cf is a floor", "[mta][setup]") {

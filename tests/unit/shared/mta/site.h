@@ -55,6 +55,15 @@ Site debian(const std::string& version);
 Site debian12();
 Site debian13();
 
+inline const std::string kTls = "socketmap:unix:forcetls/map.sock:tls";
+inline const std::string kDefault = "socketmap:unix:forcetls/map.sock:default";
+
+inline bool advises(const Plan& plan, const std::string& part) {
+  for (const std::string& line : plan.advice)
+    if (line.find(part) != line.npos) return true;
+  return false;
+}
+
 /// The table setting as `forcetls init` makes it, as far as setup writes it.
 inline SetupFacts first_facts() {
   SetupFacts facts;
