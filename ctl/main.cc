@@ -1,5 +1,4 @@
 // forcetls: the administrator's command.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <system_error>
 
@@ -47,62 +46,59 @@ struct Flags {
   SetupOptions setup;
 };
 
-CLI::App& define_init(CLI::App& app, Flags& flags) {
-  CLI::App& command = *app.add_subcommand(
+CommandLine& define_init(CommandLine& line, Flags& flags) {
+  CommandLine& command = line.command(
       "init", "Create an empty policy database, or migrate an older one (with a backup)");
   define_files(command, flags.common);
-  command.add_flag("--existing", flags.init.existing,
-                   "Only migrate: fail where there is no database, instead of creating one");
+  command.flag("--existing", flags.init.existing,
+               "Only migrate: fail where there is no database, instead of creating one");
   return command;
 }
 
-CLI::App& define_check(CLI::App& app, Flags& flags) {
-  CLI::App& command =
-      *app.add_subcommand("check", "Show which row decides for a domain, and what Postfix is told");
+CommandLine& define_check(CommandLine& line, Flags& flags) {
+  CommandLine& command =
+      line.command("check", "Show which row decides for a domain, and what Postfix is told");
   define_files(command, flags.common);
-  command.add_option("WHAT", flags.check.what, "DOMAIN, ADDRESS, [HOST], [HOST]:PORT or HOST:PORT")
-      ->required();
-  command.add_flag("--json", flags.check.json, "Print one JSON object");
-  command.add_flag("--forced", flags.check.must_be_forced,
-                   "Exit with status 1 unless mail there leaves over TLS or waits");
+  command.argument("WHAT", flags.check.what, "DOMAIN, ADDRESS, [HOST], [HOST]:PORT or HOST:PORT");
+  command.flag("--json", flags.check.json, "Print one JSON object");
+  command.flag("--forced", flags.check.must_be_forced,
+               "Exit with status 1 unless mail there leaves over TLS or waits");
   return command;
 }
 
-void define_mta(CLI::App& command, SendmailOptions& options) {
-  command
-      .add_option("--mta", options.mta,
-                  "postfix or sendmail (default: Postfix if it is configured here, else Sendmail)")
-      ->check(CLI::IsMember({"postfix", "sendmail"}));
-  command.add_option("--mc", options.mc, "Sendmail's sendmail.mc (default: /etc/mail/sendmail.mc)");
-  command.add_option("--cf", options.cf, "Sendmail's sendmail.cf (default: beside sendmail.mc)");
-  command.add_option("--sendmail", options.program, "Sendmail's program, asked for its version");
+void define_mta(CommandLine& command, SendmailOptions& options) {
+  command.choice("--mta", options.mta, {"postfix", "sendmail"},
+                 "postfix or sendmail (default: Postfix if it is configured here, else Sendmail)");
+  command.option("--mc", options.mc, "Sendmail's sendmail.mc (default: /etc/mail/sendmail.mc)");
+  command.option("--cf", options.cf, "Sendmail's sendmail.cf (default: beside sendmail.mc)");
+  command.option("--sendmail", options.program, "Sendmail's program, asked for its version");
 }
 
-CLI::App& define_doctor(CLI::App& app, Flags& flags) {
-  CLI::App& command = *app.add_subcommand(
+CommandLine& define_doctor(CommandLine& line, Flags& flags) {
+  CommandLine& command = line.command(
       "doctor", "Find every way around the enforcement in Postfix, and what closes it");
   define_files(command, flags.common);
-  command.add_option("--config-dir", flags.doctor.config_dir,
-                     "Directory of main.cf (default: where Postfix looks for it by itself)");
+  command.option("--config-dir", flags.doctor.config_dir,
+                 "Directory of main.cf (default: where Postfix looks for it by itself)");
   define_mta(command, flags.doctor.sendmail);
-  command.add_flag("--json", flags.doctor.json, "Print one JSON object");
+  command.flag("--json", flags.doctor.json, "Print one JSON object");
   return command;
 }
 
-CLI::App& define_setup(CLI::App& app, Flags& flags) {
-  CLI::App& command = *app.add_subcommand(
+CommandLine& define_setup(CommandLine& line, Flags& flags) {
+  CommandLine& command = line.command(
       "setup",
       "Show what Postfix's configuration needs; --apply makes the changes, --undo takes "
       "them back");
   define_files(command, flags.common);
   SetupOptions& setup = flags.setup;
-  command.add_option("--config-dir", setup.config_dir,
-                     "Directory of main.cf, for another instance than the host's own");
-  CLI::Option* apply = command.add_flag("--apply", setup.apply, "Make the changes");
-  command.add_flag("--undo", setup.undo, "Put main.cf and master.cf back as they were")
-      ->excludes(apply);
-  command.add_flag("--bounce-bodies", setup.bounce_bodies,
-                   "Leave bounces with the text of the message in them");
+  command.option("--config-dir", setup.config_dir,
+                 "Directory of main.cf, for another instance than the host's own");
+  command.flag("--apply", setup.apply, "Make the changes");
+  command.flag("--undo", setup.undo, "Put main.cf and master.cf back as they were");
+  command.exclude("--undo", "--apply");
+  command.flag("--bounce-bodies", setup.bounce_bodies,
+               "Leave bounces with the text of the message in them");
   define_mta(command, setup.sendmail);
   return command;
 }
@@ -120,20 +116,21 @@ int run_for_mta(const Config& config, const SetupOptions& options) {
 }
 
 int run(int argc, const char* const* argv) {
-  CLI::App app("Forced TLS per partner: looks after the policy that Postfix asks for.", "forcetls");
-  app.set_version_flag("--version", "forcetls " FORCETLS_VERSION);
-  app.require_subcommand(1);
-  app.footer(kExamples);
+  CommandLine line(
+      {.name = "forcetls",
+       .purpose = "Forced TLS per partner: looks after the policy that Postfix asks for.",
+       .version = "forcetls " FORCETLS_VERSION,
+       .examples = kExamples});
   Flags flags;
-  const CLI::App& init = define_init(app, flags);
-  const CLI::App& doctor = define_doctor(app, flags);
-  define_check(app, flags);
-  const CLI::App& setup = define_setup(app, flags);
-  if (const auto done = parse(app, argc, argv)) return *done;
+  const CommandLine& init = define_init(line, flags);
+  const CommandLine& doctor = define_doctor(line, flags);
+  define_check(line, flags);
+  const CommandLine& setup = define_setup(line, flags);
+  if (const auto done = line.parse(argc, argv)) return *done;
   const Config config = read_settings(flags.common);
-  if (init.parsed()) return run_init(config, flags.init);
-  if (doctor.parsed()) return run_for_mta(config, flags.doctor);
-  if (setup.parsed()) return run_for_mta(config, flags.setup);
+  if (init.given()) return run_init(config, flags.init);
+  if (doctor.given()) return run_for_mta(config, flags.doctor);
+  if (setup.given()) return run_for_mta(config, flags.setup);
   return run_check(config, flags.check);
 }
 

@@ -1,7 +1,5 @@
 #include "milter/options.h"
 
-#include <CLI/CLI.hpp>
-
 #include "shared/base/cannot_start.h"
 #include "shared/base/options.h"
 
@@ -33,17 +31,17 @@ void take_address(Config& config, const std::string& address) {
 }  // namespace
 
 std::optional<Options> parse_options(int argc, const char* const* argv) {
-  CLI::App app(
-      "Refuses mail that must come or leave over TLS and cannot: a milter for Postfix and "
-      "Sendmail.",
-      "forcetls-milter");
-  app.set_version_flag("--version", "forcetls-milter " FORCETLS_VERSION);
+  CommandLine line(
+      {.name = "forcetls-milter",
+       .purpose = "Refuses mail that must come or leave over TLS and cannot: a milter for Postfix "
+                  "and Sendmail.",
+       .version = "forcetls-milter " FORCETLS_VERSION,
+       .examples = kExamples});
   CommonFlags flags;
-  define_daemon(app, flags);
+  define_daemon(line, flags);
   std::string address;
-  app.add_option("--listen", address, "Address for the MTA: unix:PATH or inet:HOST:PORT");
-  app.footer(kExamples);
-  if (parse(app, argc, argv)) return std::nullopt;
+  line.option("--listen", address, "Address for the MTA: unix:PATH or inet:HOST:PORT");
+  if (line.parse(argc, argv)) return std::nullopt;
   Options options{read_settings(flags), flags.foreground};
   take_address(options.config, address);
   return options;

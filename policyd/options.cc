@@ -1,7 +1,5 @@
 #include "policyd/options.h"
 
-#include <CLI/CLI.hpp>
-
 #include "shared/base/options.h"
 
 namespace forcetls {
@@ -31,20 +29,19 @@ void apply_all(Config& config, std::vector<ListenAddress>& target, std::string_v
 }  // namespace
 
 std::optional<Options> parse_options(int argc, const char* const* argv) {
-  CLI::App app("Answers Postfix's questions on TLS: socketmap lookups and policy delegation.",
-               "forcetls-policyd");
-  app.set_version_flag("--version", "forcetls-policyd " FORCETLS_VERSION);
+  CommandLine line(
+      {.name = "forcetls-policyd",
+       .purpose = "Answers Postfix's questions on TLS: socketmap lookups and policy delegation.",
+       .version = "forcetls-policyd " FORCETLS_VERSION,
+       .examples = kExamples});
   CommonFlags flags;
-  define_daemon(app, flags);
+  define_daemon(line, flags);
   std::vector<std::string> policy_addresses, map_addresses;
-  app.add_option("--listen-policy", policy_addresses,
-                 "Address for policy delegation: unix:PATH or inet:HOST:PORT; repeatable")
-      ->allow_extra_args(false);
-  app.add_option("--listen-map", map_addresses,
-                 "Address for socketmap lookups: unix:PATH or inet:HOST:PORT; repeatable")
-      ->allow_extra_args(false);
-  app.footer(kExamples);
-  if (parse(app, argc, argv)) return std::nullopt;
+  line.list("--listen-policy", policy_addresses,
+            "Address for policy delegation: unix:PATH or inet:HOST:PORT; repeatable");
+  line.list("--listen-map", map_addresses,
+            "Address for socketmap lookups: unix:PATH or inet:HOST:PORT; repeatable");
+  if (line.parse(argc, argv)) return std::nullopt;
   Options options{read_settings(flags), flags.foreground};
   Config& config = options.config;
   apply_all(config, config.listen_policy, "listen_policy", policy_addresses);

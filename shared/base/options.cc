@@ -2,38 +2,27 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "shared/base/cannot_start.h"
 
 namespace forcetls {
 
-void define_files(CLI::App& app, CommonFlags& flags) {
+void define_files(CommandLine& line, CommonFlags& flags) {
   const Config defaults;
-  app.add_option("--config", flags.config_file,
-                 fmt::format("Configuration file (default {})", kDefaultConfigFile));
-  app.add_option("--policy-db", flags.policy_db,
-                 fmt::format("SQLite database with the policy (default {})", defaults.policy_db));
-  app.add_option(
-      "--evidence-db", flags.evidence_db,
-      fmt::format("SQLite database with the evidence (default {})", defaults.evidence_db));
+  line.option("--config", flags.config_file,
+              fmt::format("Configuration file (default {})", kDefaultConfigFile));
+  line.option("--policy-db", flags.policy_db,
+              fmt::format("SQLite database with the policy (default {})", defaults.policy_db));
+  line.option("--evidence-db", flags.evidence_db,
+              fmt::format("SQLite database with the evidence (default {})", defaults.evidence_db));
 }
 
-void define_daemon(CLI::App& app, CommonFlags& flags) {
-  define_files(app, flags);
-  app.add_option("--log-level", flags.log_level, "error, warning, info (default) or debug");
-  app.add_flag("--foreground", flags.foreground,
-               "Log to stderr instead of syslog (it never detaches)");
-}
-
-std::optional<int> parse(CLI::App& app, int argc, const char* const* argv) try {
-  app.parse(argc, argv);
-  return std::nullopt;
-} catch (const CLI::Success& done) {
-  return app.exit(done);
-} catch (const CLI::ParseError& error) {
-  throw CannotStart(EX_USAGE, fmt::format("{} (see {} --help)", error.what(), app.get_name()));
+void define_daemon(CommandLine& line, CommonFlags& flags) {
+  define_files(line, flags);
+  line.option("--log-level", flags.log_level, "error, warning, info (default) or debug");
+  line.flag("--foreground", flags.foreground,
+            "Log to stderr instead of syslog (it never detaches)");
 }
 
 Config read_settings(const CommonFlags& flags) {

@@ -2,15 +2,11 @@
 // beat the configuration file.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "shared/base/command_line.h"
 #include "shared/base/config.h"
-
-namespace CLI {  // NOLINT(readability-identifier-naming): not ours
-class App;
-}
 
 namespace forcetls {
 
@@ -21,14 +17,10 @@ struct CommonFlags {
 };
 
 /// --config, --policy-db and --evidence-db.
-void define_files(CLI::App& app, CommonFlags& flags);
+void define_files(CommandLine& line, CommonFlags& flags);
 
 /// Those, --log-level and --foreground.
-void define_daemon(CLI::App& app, CommonFlags& flags);
-
-/// Reads the command line into what was defined. An exit status if there is nothing more to do
-/// (--help, --version). Throws CannotStart, EX_USAGE with one line, for a wrong flag.
-std::optional<int> parse(CLI::App& app, int argc, const char* const* argv);
+void define_daemon(CommandLine& line, CommonFlags& flags);
 
 /// The configuration file, with the common flags in place. The default file may be missing, one
 /// that was named may not. Throws CannotStart with one line.
