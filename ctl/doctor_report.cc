@@ -66,7 +66,7 @@ std::string in_json(const DoctorReport& report) {
                                 {"what", finding.what},
                                 {"fix", finding.fix}});
   // main.cf may hold any bytes: replace what is no UTF-8 rather than fail.
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 int exit_status_of(const DoctorReport& report) {

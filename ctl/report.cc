@@ -88,12 +88,12 @@ std::string row_in_words(const Report& report) {
 }
 
 template <class Value>
-nlohmann::json text_or_null(const std::optional<Value>& value) {
+nlohmann::ordered_json text_or_null(const std::optional<Value>& value) {
   if (!value) return nullptr;
   return std::string(to_text(*value));
 }
 
-nlohmann::json string_or_null(const std::optional<std::string>& value) {
+nlohmann::ordered_json string_or_null(const std::optional<std::string>& value) {
   if (!value) return nullptr;
   return *value;
 }
@@ -155,15 +155,15 @@ std::string in_json(const Report& report) {
   json["suspended_to"] = text_or_null(report.cap);
   json["level"] = text_or_null(report.level);
   json["forced"] = report.forced;
-  json["map"] = report.level ? nlohmann::json(report.map) : nullptr;
-  json["postfix"] = report.level ? nlohmann::json(report.postfix) : nullptr;
-  json["sendmail"] = report.sendmail.empty() ? nullptr : nlohmann::json(report.sendmail);
+  json["map"] = report.level ? nlohmann::ordered_json(report.map) : nullptr;
+  json["postfix"] = report.level ? nlohmann::ordered_json(report.postfix) : nullptr;
+  json["sendmail"] = report.sendmail.empty() ? nullptr : nlohmann::ordered_json(report.sendmail);
   json["inbound"] = std::string(to_text(report.inbound));
   json["on_failure"] = std::string(to_text(report.on_failure));
   json["test_row"] = string_or_null(report.test_row);
   json["test_outbound"] = text_or_null(report.test_level);
   // What was typed may be any bytes: replace what is no UTF-8 rather than fail.
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace forcetls

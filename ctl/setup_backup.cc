@@ -48,11 +48,11 @@ std::string SetupManifest::to_json() const {
   json["settings"] = nlohmann::ordered_json::object();
   for (const auto& [name, setting] : settings)
     json["settings"][name] = {{"before", setting.before}, {"after", setting.after}};
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 Result<SetupManifest> SetupManifest::parse(const std::string& text) try {
-  const auto json = nlohmann::json::parse(text);
+  const auto json = nlohmann::ordered_json::parse(text);
   if (json.at("format").get<int>() != kFormat)
     return fail(ErrorCode::Malformed, "is of another version of forcetls");
   SetupManifest manifest;
@@ -64,7 +64,7 @@ Result<SetupManifest> SetupManifest::parse(const std::string& text) try {
     manifest.settings[name] = {setting.at("before").get<std::string>(),
                                setting.at("after").get<std::string>()};
   return manifest;
-} catch (const nlohmann::json::exception&) {
+} catch (const nlohmann::ordered_json::exception&) {
   return fail(ErrorCode::Malformed, "is damaged");
 }
 
