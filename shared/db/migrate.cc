@@ -67,21 +67,22 @@ Result<void> sync(const std::string& path, int flags) {
   return {};
 }
 
-/// A file under a temporary name that is removed unless it is published.
+/// A file under a temporary name that is removed unless it is published. If the program is killed
+/// it stays, and nobody must take it for a copy of the policy: its name says what it is.
 class Draft {
  public:
-  /// An empty file beside `target`, with the owner, group and mode of `like`. Errors: NotFound,
-  /// System.
-  static Result<Draft> beside(const std::string& target, const struct stat& like) {
-    std::string name = target + ".XXXXXX";
+  /// An empty file beside the database `path`, with the owner, group and mode of `like`. Errors:
+  /// NotFound, System.
+  static Result<Draft> beside(const std::string& path, const struct stat& like) {
+    std::string name = path + ".unfinished-XXXXXX";
     const UniqueFd file(::mkostemp(name.data(), O_CLOEXEC));
-    if (!file) return system_failure(target);
+    if (!file) return system_failure(path);
     Draft draft(std::move(name));
     // Only root can give a file away; for others it stays theirs, as any file they make.
     if (::fchown(file.get(), ::geteuid() == 0 ? like.st_uid : uid_t(-1), like.st_gid) != 0 &&
         errno != EPERM)
-      return system_failure(target);
-    if (::fchmod(file.get(), like.st_mode & 0777) != 0) return system_failure(target);
+      return system_failure(path);
+    if (::fchmod(file.get(), like.st_mode & 0777) != 0) return system_failure(path);
     return draft;
   }
   Draft(Draft&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -156,7 +157,7 @@ Result<std::string> back_up(const std::string& path, const struct stat& status,
                             std::int64_t version, std::chrono::sys_seconds now) {
   auto target = fmt::format("{}.backup-v{}-{:%Y%m%dT%H%M%SZ}", path, version,
                             fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
-  auto draft = Draft::beside(target, status);
+  auto draft = Draft::beside(path, status);
   if (!draft) return fail(std::move(draft).error());
   {
     auto database = Database::open_readonly(path);
@@ -179,9 +180,11 @@ Result<InitOutcome> migrate(const std::string& path, const struct stat& status,
 
   auto transaction = Transaction::begin(*database);
   if (!transaction) return fail(std::move(transaction).error());
-  // Again, now that nobody else can write.
+  // Again, now that nobody else can write: somebody may have migrated it meanwhile.
   const auto identity = check_identity(*database, migrations.size());
   if (!identity) return fail(identity.error());
+  if (identity->version == newest)
+    return InitOutcome{InitOutcome::Kind::UpToDate, newest, newest, {}};
   const auto backup = back_up(path, status, identity->version, now);
   if (!backup) return fail(within("no backup, so nothing was changed", backup.error()));
   const std::string kept = "migration failed, nothing was changed (backup: " + *backup + ")";

@@ -1,11 +1,17 @@
 // forcetls init: creates, migrates with a backup, or leaves everything as it was.
 #include "shared/db/migrate.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <barrier>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <set>
 
 #include "schema/sql.h"
@@ -205,6 +211,49 @@ TEST_CASE("init: a backup is never overwritten, and without one nothing is migra
   CHECK(content(file.path(kBackup)) == "precious");
   CHECK(content(file.path()) == before);
   CHECK(files_in(file.path()) == std::set<std::string>{"policy.db", kBackup});
+}
+
+TEST_CASE("init: two at once migrate once", "[db][migrate][threads]") {
+  for (int round = 0; round < 20; ++round) {
+    PolicyFile file;
+    file.init();
+    std::barrier start(2);
+    const auto init = [&] {
+      start.arrive_and_wait();
+      return init_policy_db(file.path(), with(kNext), kNow).value();
+    };
+    auto other = std::async(std::launch::async, init);
+    const std::set<Kind> kinds{init().kind, other.get().kind};
+    CHECK(kinds == std::set<Kind>{Kind::Migrated, Kind::UpToDate});
+    CHECK(files_in(file.path()) == std::set<std::string>{"policy.db", kBackup});
+  }
+}
+
+TEST_CASE("init: one that is killed while it copies leaves nothing that looks like a backup",
+          "[db][migrate]") {
+  PolicyFile file;
+  file.init();
+  const std::string before = content(file.path());
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_DFL);
+    const rlimit half{8192, 8192};
+    ::setrlimit(RLIMIT_FSIZE, &half);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    (void)init_policy_db(file.path(), with(kNext), kNow);
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  CHECK(content(file.path()) == before);
+  const auto left = files_in(file.path());
+  CHECK(left.size() > 1);
+  for (const std::string& name : left)
+    CHECK((name == "policy.db" || name.starts_with("policy.db.unfinished-")));
+  CHECK(init_policy_db(file.path(), with(kNext), kNow)->kind == Kind::Migrated);
 }
 
 TEST_CASE("check_schema: names the file and what to do", "[db][migrate]") {
