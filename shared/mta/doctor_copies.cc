@@ -15,9 +15,11 @@ struct Hop {
 };
 
 std::optional<Hop> weak_filter(const Case& the, std::string_view filter) {
-  const Destination to = destination_in(filter);
+  Destination to = destination_in(filter);
   const PostfixService* service = service_of_transport(the, to.transport);
-  // Without a next hop the recipient's own domain is asked for.
+  if (to.next_hop.empty())
+    to.next_hop = places(the, {"qmgr", "oqmgr"}, "default_filter_nexthop").front().value;
+  // Without any next hop the recipient's own domain is asked for.
   if (service == nullptr || !is_network_client(*service) || to.next_hop.empty()) return {};
   if (is_this_host(the, to.next_hop)) return {};
   const Requirement* wanted = unmet(the, service, to.next_hop, the.needs);

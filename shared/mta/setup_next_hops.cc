@@ -23,12 +23,13 @@ struct Source {
   bool is_table;  ///< a list of tables, whose results are meant
 };
 
-constexpr std::array<Source, 9> kSources{{
+constexpr std::array<Source, 10> kSources{{
     {"relayhost", Form::NextHop, false},
     {"smtp_fallback_relay", Form::NextHop, false},
     {"default_transport", Form::Transport, false},
     {"relay_transport", Form::Transport, false},
     {"content_filter", Form::Transport, false},
+    {"default_filter_nexthop", Form::NextHop, false},
     {"smtpd_proxy_filter", Form::Host, false},
     {"transport_maps", Form::Transport, true},
     {"sender_dependent_relayhost_maps", Form::NextHop, true},
@@ -105,7 +106,9 @@ void propose_row(SetupDraft& draft, const Source& source, const std::string& whe
   if (!key || key->text.empty() || key->kind == KeyKind::LocalPath) return;
   if (is_loopback(*key)) {
     // A filter hands mail back.
-    if (source.parameter != "content_filter" && !is_own_listener(draft.config(), *key))
+    const bool is_filter =
+        source.parameter == "content_filter" || source.parameter == "default_filter_nexthop";
+    if (!is_filter && !is_own_listener(draft.config(), *key))
       draft.advise(where + " hands mail to another program on this host at " + next_hop +
                    ", which must enforce by itself");
     return;

@@ -302,6 +302,12 @@ TEST_CASE("doctor: copies", "[doctor]") {
       {"content filter here",
        [](Bench& b) { b.set("content_filter", "smtp:[127.0.0.1]:10024"); },
        {}},
+      {"content filter whose next hop is elsewhere",
+       [](Bench& b) {
+         b.set("content_filter", "smtp:").set("default_filter_nexthop", "[filter.example]");
+       },
+       {"leak certain content-filter @ main.cf: content_filter"}},
+      {"content filter without a next hop", [](Bench& b) { b.set("content_filter", "smtp:"); }, {}},
       {"content filter that is a program",
        [](Bench& b) { b.set("content_filter", "uucp:dummy"); },
        {}},
