@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 
 #include "ctl/file_io.h"
 #include "ctl/live_check.h"
@@ -306,6 +307,17 @@ std::string settings_that_stay(const Config& config, const SetupManifest& manife
       config.policy_db, names, sqlite_command(config.policy_db, commands));
 }
 
+/// What to do about a `file` that --undo would not put back, because somebody else changed it.
+std::string changed_since(const std::string& file, const SetupBackup& backup,
+                          const SetupManifest& manifest) {
+  const std::string name = std::filesystem::path(file).filename();
+  const int last = manifest.generations.empty() ? 0 : manifest.generations.back();
+  return fmt::format(
+      "{0} was changed since forcetls setup --apply (diff {1}/{2}.{3} {0}): take that change back "
+      "and run --undo again, or take what you need from the backup in {1} yourself",
+      file, backup.directory(), name, last);
+}
+
 }  // namespace
 
 Result<void> apply_setup(const Config& config, const PostfixInstance& instance,
@@ -332,10 +344,7 @@ Result<Undone> undo_setup(const Config& config, const PostfixInstance& instance,
   const auto changed = backup.changed_file(**manifest);
   if (!changed) return fail(changed.error());
   if (!changed->empty())
-    return fail(ErrorCode::Malformed,
-                fmt::format("{} was changed since forcetls setup --apply: undo that change, or "
-                            "take what you need from the backup in {} yourself",
-                            *changed, backup.directory()));
+    return fail(ErrorCode::Malformed, changed_since(*changed, backup, **manifest));
   const SignalsHeld held;
   if (auto done = backup.restore(); !done) return fail(done.error());
   if (auto done = reload_if_running(instance); !done) return fail(done.error());

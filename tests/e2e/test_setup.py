@@ -157,6 +157,9 @@ def test_undo_is_refused_after_a_change_by_hand(site: Site, name: str):
     before = site.state()
     line = one_line(site.forcetls.setup("--undo"), EX_CONFIG)
     assert f"{site.etc / name} was changed since" in line and f"{site.etc / BACKUP}" in line
+    command = re.search(r"\((diff .*?)\)", line)[1].split()
+    assert [row for row in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+            if row.startswith(("<", ">"))] == ["> # a note"]
     assert site.state() == before
 
 
