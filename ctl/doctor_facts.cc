@@ -33,6 +33,7 @@ constexpr std::streamoff kWriteVersionOffset = 18;
 constexpr char kWalVersion = 2;
 
 bool is_wal(const std::string& path) {
+  if (std::error_code none; !fs::is_regular_file(path, none)) return false;  // a pipe would block
   std::ifstream file(path, std::ios::binary);
   file.seekg(kWriteVersionOffset);
   char versions[2] = {};

@@ -278,13 +278,20 @@ def _broken(path: Path, lab: Lab) -> list[str]:
     return ["--config-dir", str(path)]
 
 
+def _pipe(path: Path, lab: Lab) -> list[str]:
+    os.mkfifo(path / "policy.db")
+    del lab
+    return ["--policy-db", str(path / "policy.db")]
+
+
 @pytest.mark.parametrize(("arguments", "status", "sentence"), [
     (lambda *_: ["--config-dir", "/nowhere"], NOT_EXAMINED, "/nowhere/main.cf: no such file"),
     (_broken, NOT_EXAMINED, "missing '=' after attribute name"),
     (lambda *_: ["--policy-db", "/nowhere/policy.db"], NOT_EXAMINED, "/nowhere/policy.db"),
+    (_pipe, NOT_EXAMINED, "policy.db: "),
     (lambda *_: ["--nonsense"], EX_USAGE, "--nonsense"),
     (lambda *_: ["--json", "argument"], EX_USAGE, "argument"),
-], ids=["no instance", "broken main.cf", "no database", "wrong flag", "argument"])
+], ids=["no instance", "broken main.cf", "no database", "a pipe", "wrong flag", "argument"])
 def test_what_cannot_be_examined_is_one_line(lab: Lab, stock: Forcetls, tmp_path: Path, arguments, status: int,
                                              sentence: str):
     given = arguments(tmp_path, lab)
