@@ -129,8 +129,10 @@ int set_up(const Config& config, const SetupOptions& options, const PostfixInsta
   std::fflush(stdout);
   if (const auto applied = apply_setup(config, instance, backup, *work); !applied)
     return setup_failed(applied.error());
-  fmt::print("\n{}: applied; forcetls setup --undo goes back. The backup is in {}\n",
-             instance.config_directory(), backup.directory());
+  fmt::print(
+      "\n{}: applied; forcetls setup --undo goes back. The backup is in {}\n"
+      "Now forcetls doctor tells what still goes round the rows.\n",
+      instance.config_directory(), backup.directory());
   return EX_OK;
 }
 

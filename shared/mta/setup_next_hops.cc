@@ -119,10 +119,12 @@ void propose_row(SetupDraft& draft, const Source& source, const std::string& whe
 
 void print(SetupDraft& draft, const std::vector<Proposal>& proposals) {
   for (std::size_t i = 0; i < std::min(proposals.size(), kMostProposals); ++i)
-    draft.advise(proposals[i].where + " sends mail to " + proposals[i].next_hop +
-                 ", and Postfix asks for that instead of the recipient's domain. If forced domains "
-                 "may go that way: " +
-                 proposed_row(draft, proposals[i].key));
+    draft.advise(
+        proposals[i].where + " sends mail to " + proposals[i].next_hop +
+        ", and Postfix asks for that instead of the recipient's domain. Without a row for it, "
+        "what this host itself sends or forwards to a forced domain leaves that way in "
+        "clear if need be: " +
+        proposed_row(draft, proposals[i].key));
   if (proposals.size() > kMostProposals)
     draft.advise("and " + std::to_string(proposals.size() - kMostProposals) +
                  " more next hops without a row");
