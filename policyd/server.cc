@@ -73,14 +73,17 @@ Task<void> Server::accept_all(Listener& listener) {
 
 void Server::admit(Socket socket, Service service) {
   connections_.make_room();
-  if (connections_.gave_way() > told_gave_way_) {
-    told_gave_way_ = connections_.gave_way();
-    context_.log.warning(
-        "max_connections reached: the longest idle or slowest connection gives way ({} so far)",
-        told_gave_way_);
-  }
   send_at_once(socket);
   asio::co_spawn(io_, serve(std::move(socket), service, context_, connections_), asio::detached);
+}
+
+/// Not at each: clients that come back at once would fill the log.
+void Server::tell_who_gave_way() {
+  if (connections_.gave_way() == told_gave_way_) return;
+  told_gave_way_ = connections_.gave_way();
+  context_.log.warning(
+      "max_connections reached: the longest idle or slowest connection gives way ({} so far)",
+      told_gave_way_);
 }
 
 Task<void> Server::sweep() {
@@ -98,6 +101,7 @@ Task<void> Server::sweep() {
     if (const auto closed = connections_.close_overdue(now); closed > 0)
       context_.log.warning("closed {} connection(s) that took over {} s for one request", closed,
                            kRequestTimeout.count());
+    tell_who_gave_way();
     co_await pause(sweep_timer_, interval);
   }
 }

@@ -35,6 +35,7 @@ class Server {
   Task<void> sweep();
   Task<void> wait_for_end();
   void admit(Socket socket, Service service);
+  void tell_who_gave_way();
 
   asio::io_context& io_;
   Context context_;
