@@ -215,13 +215,19 @@ def test_a_thousand_idle_connections_do_not_slow_down_another(place: Place, poli
             client.close()
 
 
-def test_above_max_connections_the_longest_idle_gives_way(place: Place):
-    config = place.directory / "few.conf"
-    config.write_text("max_connections = 8\n", encoding="ascii")
-    address = place.address("few.sock")
+def _start_with_most_connections(place: Place, number: int) -> tuple[Daemon, str]:
+    """A policyd with this max_connections, answering, and the address of its map."""
+    config = place.directory / f"most-{number}.conf"
+    config.write_text(f"max_connections = {number}\n", encoding="ascii")
+    address = place.address(f"most-{number}.sock")
     daemon = place.daemon("forcetls-policyd", "--config", str(config), "--listen-map", address)
     daemon.start()
     place.wait_until_it_answers(daemon, address)
+    return daemon, address
+
+
+def test_above_max_connections_the_longest_idle_gives_way(place: Place):
+    _, address = _start_with_most_connections(place, 8)
     clients = [SocketmapClient(address) for _ in range(8)]
     for client in (*clients[1:], clients[0]):
         assert client.lookup("tls", "bank.example").startswith("OK secure ")
@@ -235,12 +241,7 @@ def test_above_max_connections_the_longest_idle_gives_way(place: Place):
 
 
 def test_many_that_give_way_fill_no_log(place: Place):
-    config = place.directory / "one.conf"
-    config.write_text("max_connections = 1\n", encoding="ascii")
-    address = place.address("one.sock")
-    daemon = place.daemon("forcetls-policyd", "--config", str(config), "--listen-map", address)
-    daemon.start()
-    place.wait_until_it_answers(daemon, address)
+    daemon, address = _start_with_most_connections(place, 1)
     clients = [SocketmapClient(address) for _ in range(300)]
     assert clients[-1].lookup("tls", "bank.example").startswith("OK secure ")
     wait_for(lambda: re.search(r"gives way \((29\d|30\d) so far\)", daemon.output()), 5, "all to be told of",
@@ -269,12 +270,7 @@ def test_clients_never_take_the_descriptors_that_the_policy_file_needs(place: Pl
 
 
 def test_when_all_places_are_busy_with_requests_the_slowest_gives_way_loudly(place: Place):
-    config = place.directory / "two.conf"
-    config.write_text("max_connections = 2\n", encoding="ascii")
-    address = place.address("two.sock")
-    daemon = place.daemon("forcetls-policyd", "--config", str(config), "--listen-map", address)
-    daemon.start()
-    place.wait_until_it_answers(daemon, address)
+    daemon, address = _start_with_most_connections(place, 2)
     slowest, busy = SocketmapClient(address), SocketmapClient(address)
     for client in (slowest, busy):
         client.send(netstring(b"tls bank.example") + b"17:tls")
