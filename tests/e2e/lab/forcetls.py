@@ -206,11 +206,10 @@ class Forcetls:
     def _awaiting_reload(self, run: Callable[[], subprocess.CompletedProcess]) -> subprocess.CompletedProcess:
         """Runs what may change the configuration; if it does, waits until Postfix has read it."""
         files = [self.postfix.etc / name for name in ("main.cf", "master.cf")]
-        before, since = [file.read_bytes() for file in files], self.postfix.log.mark()
+        texts, before = [file.read_bytes() for file in files], self.postfix.mark_before_reload()
         result = run()
-        if result.returncode == 0 and [file.read_bytes() for file in files] != before:
-            self.postfix.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
-            self.postfix.wait_until_smtpd_answers()
+        if result.returncode == 0 and [file.read_bytes() for file in files] != texts:
+            self.postfix.wait_for_reload(before)
         return result
 
     def policy(self, sql: str) -> tuple[int, str]:

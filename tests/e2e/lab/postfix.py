@@ -25,6 +25,7 @@ CHROOT_FILES = ("resolv.conf", "hosts", "nsswitch.conf", "services", "host.conf"
 CHROOT_LIBRARIES = ("libnss_*.so*", "libresolv*.so*", "libgcc_s*.so*")
 LIBRARY_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib")
 START_DEADLINE_S = 60
+RELOAD_DEADLINE_S = 20
 SMTP_PORT = 25
 COOL_AGE_S = 10
 QUEUE_DEADLINE_S = 60
@@ -111,16 +112,43 @@ class Postfix:
         os.kill(int((self.queue_directory / "pid" / "master.pid").read_text("ascii")), signal.SIGKILL)
 
     def reload(self, *, smtpd_answers: bool = True) -> None:
-        """Reads the configuration again; returns when master and queue manager have done so.
+        """Reads the configuration again; returns when no process goes by the old one any more.
 
         `smtpd_answers`: waits for its banner, too (with a milter that cannot be reached, 3.10 answers 421).
         """
-        since = self.log.mark()
+        before = self.mark_before_reload()
         with self._namespace():  # postfix(1) looks for the addresses of inet_interfaces.
             self._run("postfix", "-c", str(self.etc), "reload")
+        self.wait_for_reload(before, smtpd_answers=smtpd_answers)
+
+    def mark_before_reload(self) -> tuple[int, int]:
+        """What wait_for_reload() wants to know."""
+        return self.log.mark(), max(self._generations().values(), default=0)
+
+    def wait_for_reload(self, before: tuple[int, int], *, smtpd_answers: bool = True) -> None:
+        """As reload(), for a reload that somebody else asks for."""
+        since, old = before
         self.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
+        # master(8) says so before it does it, and an idle process, such as cleanup, may take one more message.
+        wait_for(lambda: min(self._generations().values(), default=0) > old, RELOAD_DEADLINE_S,
+                 "the processes from before the reload to end",
+                 lambda: f"{old} and less are old: {self._generations()}\n{self.log.tail()}")
         if smtpd_answers:
             self.wait_until_smtpd_answers()
+
+    def _generations(self) -> dict[str, int]:
+        """The processes of master(8), as in {"cleanup[217]": 16}; a reload makes all numbers higher than they were."""
+        master = (self.queue_directory / "pid" / "master.pid").read_text("ascii").strip()
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                name, rest = re.fullmatch(r"\d+ \((.*)\) (.*)", (process / "stat").read_text("utf-8"), re.S).groups()
+                if rest.split()[1] == master:
+                    environment = (process / "environ").read_bytes()
+                    found[f"{name}[{process.name}]"] = int(re.search(rb"(?:^|\0)GENERATION=(\d+)", environment)[1], 8)
+            except (OSError, TypeError):  # It has just ended, or has not begun.
+                continue
+        return found
 
     # -- configuration -----------------------------------------------------------------------------------------------
 
