@@ -4,8 +4,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "ctl/command.h"
 #include "ctl/file_io.h"
@@ -36,13 +39,20 @@ int refuse(const std::vector<std::string>& refusals) {
   return EX_CONFIG;
 }
 
-/// Held until the end: two at once would each take the other's files for a hand's work.
+/// Held until the end: two at once would each take the other's files for a hand's work. Tried for
+/// a second: of a setup that was killed while it started a program, that child still holds the lock
+/// until its execve(2).
 Result<UniqueFd> take_turn(const std::string& config_directory) {
+  constexpr int kTries = 50;
+  constexpr std::chrono::milliseconds kNextTry{20};
   UniqueFd directory(::open(config_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return file_failure(config_directory);
-  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0)
-    return fail(ErrorCode::Busy, config_directory + ": another forcetls setup is at work");
-  return directory;
+  for (int tries = 0; tries < kTries; ++tries) {
+    if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
+    if (errno != EWOULDBLOCK && errno != EINTR) return file_failure(config_directory);
+    std::this_thread::sleep_for(kNextTry);
+  }
+  return fail(ErrorCode::Busy, config_directory + ": another forcetls setup is at work");
 }
 
 /// Why main.cf is not this directory's own; empty: it is. Every program of Postfix takes a main.cf

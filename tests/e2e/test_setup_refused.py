@@ -1,5 +1,7 @@
 """What `forcetls setup` refuses, puts back, or takes up again after it was broken off."""
 
+import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.host_files import DAEMON_USER
+from lab.waiting import wait_for
 from setup_site import (BACKUP, CHANGES, EX_CONFIG, EX_NOINPUT, EX_NOPERM, EX_TEMPFAIL, EX_USAGE, SITES, Site, one_line,
                         site_fixture)  # noqa: F401
 
@@ -210,3 +213,29 @@ def test_killed_at_any_moment_it_can_be_undone_and_finished(site: Site, moment: 
     assert site.forcetls.setup("--undo").returncode == 0
     left = {name: what for name, what in site.state().items() if BACKUP not in name}
     assert left == before
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if file.samefile(path):
+                return True
+        except OSError:  # closed by now
+            pass
+    return False
+
+
+def test_it_waits_a_moment_for_a_turn_that_ends(site: Site):
+    """A child that a killed setup was about to start holds on to the turn until it is started."""
+    command = [str(site.forcetls.program("forcetls")), "setup", "--config-dir", str(site.etc), "--policy-db",
+               str(site.forcetls.policy_db)]
+    turn = os.open(site.etc, os.O_RDONLY)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            wait_for(lambda: process.poll() is not None or _has_open(process.pid, site.etc), 10,
+                     "setup to want the turn")
+            fcntl.flock(turn, fcntl.LOCK_UN)
+            assert (process.communicate()[1], process.returncode) == ("", 1)  # 1: it has something to change
+    finally:
+        os.close(turn)
