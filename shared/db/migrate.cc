@@ -151,12 +151,22 @@ Result<InitOutcome> create(const std::string& path, std::span<const std::string_
   return InitOutcome{InitOutcome::Kind::Created, 0, static_cast<int>(migrations.size()), {}};
 }
 
+/// `target`, or `target`.2 and so on if there is such a file: somebody was killed who had got as
+/// far in the same second.
+std::string free_name(const std::string& target) {
+  struct stat status {};
+  std::string name = target;
+  for (int next = 2; ::lstat(name.c_str(), &status) == 0; ++next)
+    name = fmt::format("{}.{}", target, next);
+  return name;
+}
+
 /// The path of the copy. Another connection may hold the write lock meanwhile: then the copy is the
 /// state before its transaction.
 Result<std::string> back_up(const std::string& path, const struct stat& status,
                             std::int64_t version, std::chrono::sys_seconds now) {
-  auto target = fmt::format("{}.backup-v{}-{:%Y%m%dT%H%M%SZ}", path, version,
-                            fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  auto target = free_name(fmt::format("{}.backup-v{}-{:%Y%m%dT%H%M%SZ}", path, version,
+                                      fmt::gmtime(std::chrono::system_clock::to_time_t(now))));
   auto draft = Draft::beside(path, status);
   if (!draft) return fail(std::move(draft).error());
   {

@@ -201,16 +201,36 @@ TEST_CASE("init: a migration that fails leaves the old database", "[db][migrate]
   CHECK(content(file.path()) == before);
 }
 
-TEST_CASE("init: a backup is never overwritten, and without one nothing is migrated",
-          "[db][migrate]") {
+TEST_CASE("init: a backup is never overwritten", "[db][migrate]") {
+  PolicyFile file;
+  file.init();
+  file.write("precious", kBackup);
+  file.write("precious, too", kBackup + ".2");
+  const auto outcome = init_policy_db(file.path(), with(kNext), kNow);
+  REQUIRE(outcome);
+  CHECK(outcome->backup_path == file.path(kBackup + ".3"));
+  CHECK(content(file.path(kBackup)) == "precious");
+  CHECK(content(file.path(kBackup + ".2")) == "precious, too");
+  CHECK(files_in(file.path()) ==
+        std::set<std::string>{"policy.db", kBackup, kBackup + ".2", kBackup + ".3"});
+}
+
+TEST_CASE("init: without a backup nothing is migrated", "[db][migrate]") {
   PolicyFile file;
   file.init();
   const std::string before = content(file.path());
-  file.write("precious", kBackup);
-  CHECK_FALSE(init_policy_db(file.path(), with(kNext), kNow));
-  CHECK(content(file.path(kBackup)) == "precious");
+  auto on_excess = ::signal(SIGXFSZ, SIG_IGN);  // as if the disk were full
+  rlimit usual{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &usual) == 0);
+  const rlimit half{8192, usual.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &half) == 0);
+  const auto outcome = init_policy_db(file.path(), with(kNext), kNow);
+  ::setrlimit(RLIMIT_FSIZE, &usual);
+  ::signal(SIGXFSZ, on_excess);
+  REQUIRE_FALSE(outcome);
+  CHECK_THAT(outcome.error().context, ContainsSubstring("no backup, so nothing was changed"));
   CHECK(content(file.path()) == before);
-  CHECK(files_in(file.path()) == std::set<std::string>{"policy.db", kBackup});
+  CHECK(files_in(file.path()) == std::set<std::string>{"policy.db"});
 }
 
 TEST_CASE("init: two at once migrate once", "[db][migrate][threads]") {
