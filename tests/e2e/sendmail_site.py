@@ -3,25 +3,23 @@
 import contextlib
 import itertools
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Iterator
+
+import pytest
 
 from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
 from lab.message import Message, compose
-from lab.sendmail import Sendmail
+from lab.sendmail import Sendmail, is_unpacked
 
-# Why mail waits, as the queue tells it.
-NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
-HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
-CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S*, not for "
-NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
-# A match at level fingerprint.
-DIGEST = ":".join(["AB"] * 32)
+NEEDS_SENDMAIL = pytest.mark.skipif(not is_unpacked() and "CI" not in os.environ,
+                                    reason="no Sendmail here: tests/unpack-sendmail gets it")
 _numbers = itertools.count(1)
 
 

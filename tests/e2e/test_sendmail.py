@@ -7,7 +7,6 @@ import signal
 
 import pytest
 
-from lab import sendmail as sendmail_module
 from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
@@ -16,12 +15,12 @@ from lab.message import compose
 from lab.sendmail import Sendmail
 from lab.site_services import FaultyMap
 from rows import add_row
-from sendmail_site import CERTIFICATE, DIGEST, HANDSHAKE, NO_ANSWER, NO_TLS, attempt, fate, fate_of_mail
+from sendmail_site import NEEDS_SENDMAIL, attempt, fate, fate_of_mail
+from sendmail_table import CERTIFICATE, DIGEST, HANDSHAKE, NO_ANSWER, NO_TLS
 
 _numbers = itertools.count(1)
 
-pytestmark = pytest.mark.skipif(
-    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
+pytestmark = NEEDS_SENDMAIL
 
 
 def _start(lab: Lab, map_address: str, features: str = "") -> Sendmail:

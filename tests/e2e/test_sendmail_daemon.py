@@ -9,7 +9,6 @@ from typing import Iterator
 
 import pytest
 
-from lab import sendmail as sendmail_module
 from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
@@ -22,14 +21,14 @@ from lab.sendmail_lines import write_lines
 from lab.smtp_client import Submission
 from lab.waiting import wait_for
 from rows import add_row
-from sendmail_site import NO_ANSWER, make_bare, set_up, start_site
+from sendmail_site import NEEDS_SENDMAIL, make_bare, set_up, start_site
+from sendmail_table import NO_ANSWER
 
 SENDER = "root@mail.ours.example"
 NO_TLS = "TLS is required: this session has verify"  # mailq shows no more of it
 DEADLINE_S = 60
 
-pytestmark = pytest.mark.skipif(
-    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
+pytestmark = NEEDS_SENDMAIL
 
 
 @dataclass

@@ -7,27 +7,25 @@ from typing import Callable
 
 import pytest
 
-from lab import sendmail as sendmail_module
 from lab.catalogue import Partner
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
 from lab.message import compose
 from lab.partner import Behaviour
-from lab.sendmail import Sendmail
+from lab.sendmail import REPOSITORY, Sendmail
 from lab.sendmail_lines import write_lines
 from lab.site_services import FaultyMap
-from sendmail_site import DIGEST, NO_ANSWER, doctor, fate_of_mail, make_bare, search_list, set_up, start_site
+from sendmail_site import NEEDS_SENDMAIL, doctor, fate_of_mail, make_bare, search_list, set_up, start_site
+from sendmail_table import DIGEST, NO_ANSWER
 
-REPOSITORY = sendmail_module.REPOSITORY
 HELD = r"TLS is required: this session has verify="
 LOOKUP_LINE = "Ksendmail socket -q -d5 -T<TMPF> "
 _numbers = itertools.count(1)
 SMART_HOST = "smart.ours.example"
 OWN_RULE = "LOCAL_TLS_RCPT\nR$*\t$@ OK\n"
 
-pytestmark = pytest.mark.skipif(
-    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
+pytestmark = NEEDS_SENDMAIL
 
 Play = Callable[[Lab, Forcetls, Sendmail, Partner], str]
 

@@ -7,7 +7,6 @@ from typing import Iterator
 
 import pytest
 
-from lab import sendmail as sendmail_module
 from lab.forcetls import Forcetls
 from lab.lab import Lab
 from lab.message import Message, compose
@@ -17,14 +16,14 @@ from lab.sendmail_daemon import SendmailDaemon
 from lab.site_services import Milter, TlsPolicyResolver
 from lab.waiting import wait_for
 from rows import add_row, settle
-from sendmail_site import NO_TLS, doctor, fate_of_mail, start_site
+from sendmail_site import NEEDS_SENDMAIL, doctor, fate_of_mail, start_site
+from sendmail_table import NO_TLS
 
 OURS = "root@mail.ours.example"
 SENDER = "alice@ours.example"
 DEADLINE_S = 60
 
-pytestmark = pytest.mark.skipif(
-    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
+pytestmark = NEEDS_SENDMAIL
 
 
 def _named(forcetls: Forcetls, sendmail: Sendmail, finding: str, program: Path | None = None) -> set[str]:

@@ -5,39 +5,18 @@ import re
 
 import pytest
 
-from lab import sendmail as sendmail_module
 from lab.forcetls import Forcetls
 from lab.host_files import CA_STORE
 from lab.lab import Lab
 from lab.message import compose
 from lab.sendmail import Sendmail
 from lab.site_services import BrokenMap
-from sendmail_site import CERTIFICATE, DIGEST, HANDSHAKE, NO_ANSWER, NO_TLS, fate_of_mail
+from sendmail_site import NEEDS_SENDMAIL, fate_of_mail
+from sendmail_table import CERTIFICATE, CLEAR, LEVELS, NO_TLS, PARTNERS, TLS, expected, row_of
 
-TLS, CLEAR = r"^TLSv1\.3$", r"^CLEAR$"
 _numbers = itertools.count(1)
 
-pytestmark = pytest.mark.skipif(
-    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
-
-PARTNERS = ("clear", "refused-454", "alert", "self-signed", "good", "wrong-name", "expired", "clear-then-good")
-# Level: row, and what becomes of mail to each of the partners above.
-OPPORTUNISTIC = (CLEAR, CLEAR, HANDSHAKE, TLS, TLS, TLS, TLS, CLEAR)
-VERIFIED = (NO_TLS, NO_TLS, HANDSHAKE, CERTIFICATE, TLS, CERTIFICATE, CERTIFICATE, TLS)
-REFUSED = (NO_ANSWER, NO_ANSWER, f"{NO_ANSWER}|{HANDSHAKE}", *[NO_ANSWER] * 5)
-LEVELS = {
-    "no row": (None, OPPORTUNISTIC),
-    "none": ({}, OPPORTUNISTIC),
-    "may": ({}, OPPORTUNISTIC),
-    "encrypt": ({}, (NO_TLS, NO_TLS, HANDSHAKE, TLS, TLS, TLS, TLS, TLS)),
-    "verify": ({}, VERIFIED),
-    "secure": ({"match": "LAST"}, VERIFIED),
-    "secure with several names": ({"match": "LAST:mx9.LAST"}, REFUSED),
-    "secure with the next hop": ({}, REFUSED),
-    "dane": ({}, REFUSED),
-    "dane-only": ({}, REFUSED),
-    "fingerprint": ({"match": DIGEST}, REFUSED),
-}
+pytestmark = NEEDS_SENDMAIL
 
 
 @pytest.fixture(scope="module", name="shared_sendmail")
@@ -56,13 +35,12 @@ def _sendmail(forcetls: Forcetls, shared_sendmail: Sendmail) -> Sendmail:
 @pytest.mark.parametrize("kind", PARTNERS)
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_level_holds_against_a_partner(lab: Lab, forcetls: Forcetls, sendmail: Sendmail, level: str, kind: str):
-    columns, fates = LEVELS[level]
     partner = lab.partners.add(kind)
+    row = row_of(level, partner.servers[-1].hostname)
     try:
-        if columns is not None:
-            match = {name: value.replace("LAST", partner.servers[-1].hostname) for name, value in columns.items()}
-            forcetls.add_row(partner.domain, level.split()[0], **match)
-        assert re.search(fates[PARTNERS.index(kind)], fate_of_mail(lab, sendmail, partner))
+        if row:
+            forcetls.add_row(partner.domain, **row)
+        assert re.search(expected(level, kind), fate_of_mail(lab, sendmail, partner))
     finally:  # Rows at a DANE level would change what setup wants for Postfix in later tests.
         forcetls.set_policy(f"DELETE FROM domain_policy WHERE domain = '{partner.domain}'")
 

@@ -6,7 +6,6 @@ from typing import Iterator
 
 import pytest
 
-from lab import sendmail as sendmail_module
 from lab.forcetls import Forcetls
 from lab.lab import Lab
 from lab.network import STRANGER
@@ -14,12 +13,11 @@ from lab.pki import Certificate
 from lab.sendmail import Inetd, Sendmail
 from lab.smtp_client import Reply, Submission
 from rows import add_row
-from sendmail_site import start_site
+from sendmail_site import NEEDS_SENDMAIL, start_site
 
 OURS = "root@mail.ours.example"
 
-pytestmark = pytest.mark.skipif(
-    not sendmail_module.is_unpacked(), reason="no Sendmail here: tests/unpack-sendmail gets it")
+pytestmark = NEEDS_SENDMAIL
 
 
 @dataclass
