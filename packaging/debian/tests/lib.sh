@@ -62,6 +62,16 @@ start_partners() { # start_partners [DOMAIN=KIND...]
   started[partners]=$!
   within_60_seconds test -e "$tmp/ready"
 }
+# The addresses and the authority of the DOMAINs that start_partners was given.
+make_known() {
+  local ca=/usr/local/share/ca-certificates/forcetls-test.crt
+  cp -p /etc/hosts "$tmp/hosts.before"
+  cleanups+=("cat '$tmp/hosts.before' >/etc/hosts" "rm $ca" update-ca-certificates)
+  cat "$tmp/hosts" >>/etc/hosts
+  cp "$tmp/pki/lab-ca.pem" $ca
+  quietly update-ca-certificates
+}
+is_as_the_table_says() { debian/tests/table "$1" compare "$tmp" >"$tmp/compared.log"; } # postfix|sendmail
 # How often a message came to 127.0.0.2, the partner with TLS, or to 127.0.0.3, the one without.
 arrived_over_tls() { grep -Ec "^127\.0\.0\.2 TLSv[0-9.]+ <$1>" "$tmp/received"; }
 arrived_in_clear() { grep -c "clear <$1>" "$tmp/received"; }
