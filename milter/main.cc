@@ -8,7 +8,6 @@
 #include "milter/callbacks.h"
 #include "milter/listener.h"
 #include "milter/options.h"
-#include "milter/self_probe.h"
 #include "milter/watchdog.h"
 #include "shared/base/cannot_start.h"
 #include "shared/base/daemon.h"
@@ -32,7 +31,7 @@ void leave_signals_to_libmilter() {
 }
 
 /// An inherited socket beats the configured address.
-SelfProbe listen(const Config& config, const Log& log) {
+Listening listen(const Config& config, const Log& log) {
   const auto inherited = systemd::inherited_sockets();
   if (inherited.size() > 1)
     throw CannotStart(EX_CONFIG,
@@ -41,13 +40,14 @@ SelfProbe listen(const Config& config, const Log& log) {
   if (!inherited.empty()) {
     adopt_listener(inherited.front().descriptor);
     log.info("ready: listening on a socket of systemd's, policy {}", config.policy_db);
-    return SelfProbe::of_listener(inherited.front().descriptor);
+    const int descriptor = inherited.front().descriptor;
+    return {SelfProbe::of_listener(descriptor), SocketFile(descriptor)};
   }
   const auto address = config.listen_milter.empty() ? ListenAddress::unix_socket(kDefaultSocket)
                                                     : config.listen_milter.front();
   open_listener(address, config.socket_group);
   log.info("ready: listening on {}, policy {}", address.text(), config.policy_db);
-  return SelfProbe::of_address(address);
+  return {SelfProbe::of_address(address)};
 }
 
 /// libmilter's workers outlive smfi_main(), and nothing joins them: what they may be using must not
@@ -66,8 +66,7 @@ int run(const std::optional<Options>& options) {
   SystemClock clock;
   Surroundings surroundings{[&source] { return source.current(); }, clock, log};
   register_callbacks(surroundings);
-  const SelfProbe probe = listen(config, log);
-  const Watchdog watchdog(probe, log);
+  const Watchdog watchdog(listen(config, log), log);
   systemd::notify_ready();
   const int served = ::smfi_main();
   systemd::notify_stopping();

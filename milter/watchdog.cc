@@ -4,7 +4,7 @@
 
 namespace forcetls {
 
-Watchdog::Watchdog(const SelfProbe& probe, const Log& log) : probe_(probe), log_(log) {
+Watchdog::Watchdog(const Listening& listening, const Log& log) : listening_(listening), log_(log) {
   if (const auto interval = systemd::watchdog_interval())
     thread_ = std::thread([this, pause = *interval / 4] { watch(pause); });
 }
@@ -19,6 +19,14 @@ Watchdog::~Watchdog() {
   thread_.join();
 }
 
+bool Watchdog::is_alive(std::chrono::microseconds patience) {
+  if (listening_.file_of_systemd && listening_.file_of_systemd->is_lost()) {
+    listening_.file_of_systemd->tell_if_lost(log_, std::chrono::steady_clock::now());
+    return true;
+  }
+  return listening_.probe.answers(patience);
+}
+
 void Watchdog::watch(std::chrono::microseconds pause) {
   // After two probes in a row without an answer the third is over three pauses and three times the
   // patience after the last sign: less than four pauses, which are the interval.
@@ -26,7 +34,7 @@ void Watchdog::watch(std::chrono::microseconds pause) {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, pause, [this] { return stopping_; })) {
     lock.unlock();
-    if (probe_.answers(patience))
+    if (is_alive(patience))
       systemd::notify_alive();
     else
       log_.error(

@@ -45,7 +45,8 @@ Server::Server(asio::io_context& io, const PolicySource& source, Clock& clock, L
       sweep_timer_(io) {}
 
 void Server::listen(Service service, Acceptor acceptor) {
-  listeners_.push_back({service, std::move(acceptor)});
+  const SocketFile file(acceptor.native_handle());
+  listeners_.push_back({service, std::move(acceptor), file});
 }
 
 void Server::run() {
@@ -102,6 +103,7 @@ Task<void> Server::sweep() {
       context_.log.warning("closed {} connection(s) that took over {} s for one request", closed,
                            kRequestTimeout.count());
     tell_who_gave_way();
+    for (Listener& listener : listeners_) listener.file.tell_if_lost(context_.log, now);
     co_await pause(sweep_timer_, interval);
   }
 }

@@ -8,6 +8,7 @@
 #include "policyd/connection.h"
 #include "policyd/context.h"
 #include "policyd/listener.h"
+#include "shared/base/socket_file.h"
 
 namespace forcetls {
 
@@ -29,6 +30,7 @@ class Server {
   struct Listener {
     Service service;
     Acceptor acceptor;
+    SocketFile file;
   };
 
   Task<void> accept_all(Listener& listener);

@@ -166,6 +166,16 @@ TEST_CASE("server: beyond the limit the client that was idle longest gives way",
   CHECK(third.ask(kRequest, kNotFound) == kNotFound);
 }
 
+TEST_CASE("server: a socket that has lost its file is told of, and clients that are there go on",
+          "[policyd][threads]") {
+  Daemon daemon;
+  const Client client(daemon.map);
+  REQUIRE(::unlink(daemon.map.c_str()) == 0);
+  REQUIRE(eventually([&] { return daemon.sink.has(daemon.map + " is gone"); }));
+  CHECK(client.ask(kRequest, kNotFound) == kNotFound);
+  CHECK_FALSE(daemon.sink.has(daemon.policy + " is gone"));
+}
+
 TEST_CASE("server: at the end what was asked is answered, and idle clients are let go",
           "[policyd][threads]") {
   Daemon daemon;
