@@ -26,6 +26,7 @@ CHROOT_LIBRARIES = ("libnss_*.so*", "libresolv*.so*", "libgcc_s*.so*")
 LIBRARY_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib")
 START_DEADLINE_S = 60
 RELOAD_DEADLINE_S = 20
+STATUS_DESCRIPTOR = "5"  # MASTER_STATUS_FD of master_proto.h
 SMTP_PORT = 25
 COOL_AGE_S = 10
 QUEUE_DEADLINE_S = 60
@@ -121,34 +122,42 @@ class Postfix:
             self._run("postfix", "-c", str(self.etc), "reload")
         self.wait_for_reload(before, smtpd_answers=smtpd_answers)
 
-    def mark_before_reload(self) -> tuple[int, int]:
+    def mark_before_reload(self) -> tuple[int, set[int]]:
         """What wait_for_reload() wants to know."""
-        return self.log.mark(), max(self._generations().values(), default=0)
+        return self.log.mark(), set(self._processes())
 
-    def wait_for_reload(self, before: tuple[int, int], *, smtpd_answers: bool = True) -> None:
+    def wait_for_reload(self, before: tuple[int, set[int]], *, smtpd_answers: bool = True) -> None:
         """As reload(), for a reload that somebody else asks for."""
         since, old = before
         self.log.wait_for_line(r"/master\[\d+\]: reload -- version", since)
+
+        def all_are_new() -> bool:
+            processes = self._processes()
+            return not old & set(processes) and all(processes.values())
+
         # master(8) says so before it does it, and an idle process, such as cleanup, may take one more message.
-        wait_for(lambda: min(self._generations().values(), default=0) > old, RELOAD_DEADLINE_S,
-                 "the processes from before the reload to end",
-                 lambda: f"{old} and less are old: {self._generations()}\n{self.log.tail()}")
+        wait_for(all_are_new, RELOAD_DEADLINE_S, "the processes from before the reload to end",
+                 lambda: f"at the start: {old}, now: {self._processes()}\n{self.log.tail()}")
         if smtpd_answers:
             self.wait_until_smtpd_answers()
 
-    def _generations(self) -> dict[str, int]:
-        """The processes of master(8), as in {"cleanup[217]": 16}; a reload makes all numbers higher than they were."""
+    def _processes(self) -> dict[int, bool]:
+        """The process ids of master(8)'s children, each with whether it is of the configuration that master now has.
+
+        For each service master holds the other end of its children's descriptor 5, to hear who is busy; a reload
+        closes that.
+        """
         master = (self.queue_directory / "pid" / "master.pid").read_text("ascii").strip()
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                name, rest = re.fullmatch(r"\d+ \((.*)\) (.*)", (process / "stat").read_text("utf-8"), re.S).groups()
-                if rest.split()[1] == master:
-                    environment = (process / "environ").read_bytes()
-                    found[f"{name}[{process.name}]"] = int(re.search(rb"(?:^|\0)GENERATION=(\d+)", environment)[1], 8)
-            except (OSError, TypeError):  # It has just ended, or has not begun.
+                parent = (process / "stat").read_text("utf-8").rpartition(")")[2].split()[1]
+                if parent == master:
+                    found[int(process.name)] = (process / "fd" / STATUS_DESCRIPTOR).readlink()
+            except OSError:  # It has just ended, or is no service yet.
                 continue
-        return found
+        known = _open_files(Path("/proc", master))
+        return {process: status in known for process, status in found.items()}
 
     # -- configuration -----------------------------------------------------------------------------------------------
 
@@ -312,3 +321,14 @@ def read_main_cf(text: str) -> dict[str, str]:
             logical.append(line)
     pairs = (line.split("=", 1) for line in logical)
     return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _open_files(process: Path) -> set[Path]:
+    """What a process has open, as proc(5) names it."""
+    names = set()
+    for link in (process / "fd").iterdir():
+        try:
+            names.add(link.readlink())
+        except OSError:  # just closed
+            continue
+    return names
