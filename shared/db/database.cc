@@ -106,11 +106,14 @@ ErrorCode code_of(int result) {
 
 }  // namespace
 
+std::string cure_for_hot_journal(const std::string& name) {
+  return "a writer died; run as root: sqlite3 " + name + " 'PRAGMA user_version'";
+}
+
 Error last_error(sqlite3* handle, const std::string& name) {
   const int result = ::sqlite3_extended_errcode(handle);
   Error error{code_of(result), name + ": " + ::sqlite3_errmsg(handle)};
-  if (result == SQLITE_READONLY_ROLLBACK)
-    error.context += ": a writer died; run as root: sqlite3 " + name + " 'PRAGMA user_version'";
+  if (result == SQLITE_READONLY_ROLLBACK) error.context += ": " + cure_for_hot_journal(name);
   if ((result & 0xff) == SQLITE_CANTOPEN && ::sqlite3_system_errno(handle) == ENOENT)
     error = {ErrorCode::NotFound, name + ": there is no such file"};
   return error;

@@ -19,6 +19,9 @@ namespace forcetls {
 /// What went wrong last on a connection, with `name` in front. For this folder.
 Error last_error(sqlite3* handle, const std::string& name);
 
+/// What to do about the journal that a writer of the database left when it died.
+std::string cure_for_hot_journal(const std::string& name);
+
 /// How long a statement waits for somebody else's lock before it gives up as Busy.
 constexpr std::chrono::milliseconds kBusyTimeout{5000};
 

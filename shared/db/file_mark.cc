@@ -87,6 +87,18 @@ Result<FileMark> mark_of_open(int descriptor, const std::string& path) {
                   change_counter_of(descriptor)};
 }
 
+/// Whether somebody else holds a lock on these bytes that keeps readers out.
+bool is_write_locked(const std::string& path, off_t first, off_t size) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return false;
+  struct flock lock {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = first;
+  lock.l_len = size;
+  return ::fcntl(file.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 }  // namespace
 
 Result<FileMark> mark_of(const std::string& path) {
@@ -105,16 +117,12 @@ bool has_journal(const std::string& path) {
 
 bool is_locked_exclusively(const std::string& path) {
   // Where SQLite's readers put their lock, and writers the one that keeps them out.
-  constexpr off_t kSharedFirst = 0x40000002;
-  constexpr off_t kSharedSize = 510;
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return false;
-  struct flock lock {};
-  lock.l_type = F_RDLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = kSharedFirst;
-  lock.l_len = kSharedSize;
-  return ::fcntl(file.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  return is_write_locked(path, 0x40000002, 510);
+}
+
+bool has_hot_journal(const std::string& path) {
+  // Looked for again: in between its writer may have ended in order.
+  return has_journal(path) && !is_write_locked(path, 0x40000001, 1) && has_journal(path);
 }
 
 std::string real_path(const std::string& path) {

@@ -37,6 +37,10 @@ bool has_journal(const std::string& path);
 /// lock.
 bool is_locked_exclusively(const std::string& path);
 
+/// True if the journal beside the file is that of a writer that died: nobody holds the lock that
+/// comes before a journal (lockingv3.html "RESERVED"). Asks the kernel, takes no lock.
+bool has_hot_journal(const std::string& path);
+
 /// `path` with symbolic links resolved: SQLite puts the journal beside the real file.
 std::string real_path(const std::string& path);
 

@@ -38,6 +38,7 @@ struct PolicySource::Watched {
   std::optional<SteadyClock::time_point> whole_due;  ///< when to read it again
   std::optional<FileMark> tried;                     ///< as it was at the last failure
   SteadyClock::time_point failing_since{};
+  std::optional<SteadyClock::time_point> busy_since;  ///< nothing but busy since then
   SteadyClock::time_point next_try{};
   SteadyClock::time_point next_reminder{};
   bool failing = false;
@@ -95,7 +96,7 @@ void PolicySource::nothing_new(const FileMark& mark) {
 }
 
 bool PolicySource::is_starving() const {
-  return watched_->failing && SteadyClock::now() - watched_->failing_since > kLockPatience;
+  return watched_->busy_since && SteadyClock::now() - *watched_->busy_since > kLockPatience;
 }
 
 bool PolicySource::take_up_changes(const FileMark& mark) {
@@ -146,6 +147,7 @@ void PolicySource::take_over(std::shared_ptr<const RuleStore> policy) {
 void PolicySource::recovered(const FileMark& mark, std::string_view how) {
   watched_->in_force = mark;
   watched_->failing = watched_->complained = false;
+  watched_->busy_since.reset();
   log_.info("policy in force: {} (change counter {}, {})", path_, mark.change_counter, how);
 }
 
@@ -154,6 +156,8 @@ void PolicySource::failed(const Error& error, const std::optional<FileMark>& see
   const bool busy = error.code == ErrorCode::Busy;
   if (!watched_->failing) watched_->failing_since = now;
   watched_->failing = true;
+  if (!busy) watched_->busy_since.reset();
+  if (busy && !watched_->busy_since) watched_->busy_since = now;
   watched_->tried = seen;
   watched_->next_try = now + (busy ? kLookInterval : kRetryInterval);
   if (busy && now - watched_->failing_since < kPatience) return;

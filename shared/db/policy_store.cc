@@ -63,7 +63,9 @@ std::optional<Rule> rule_in(const Statement& row) {
 }
 
 tl::unexpected<Error> being_written(const std::string& path) {
-  return fail(ErrorCode::Busy, path + ": is being written to");
+  const bool died = has_hot_journal(path);
+  return fail(ErrorCode::Busy,
+              path + ": " + (died ? cure_for_hot_journal(path) : "is being written to"));
 }
 
 /// Reads rows into a policy, as long as the file stays what it was.
@@ -195,7 +197,11 @@ Result<std::shared_ptr<const RuleStore>> load_patch(Reader& reader, const Loaded
   return std::make_shared<PatchedPolicy>(before.rows, builder.build(), *std::move(keys));
 }
 
+/// For where it does not go without. Beside a hot journal a lock is of no use to us, and turns away
+/// the shell that mends the file: "database is locked".
 Result<LoadedPolicy> load_with_lock(const std::string& path) {
+  if (has_hot_journal(real_path(path)))
+    return fail(ErrorCode::Busy, path + ": " + cure_for_hot_journal(path));
   auto database = Database::open_readonly(path, std::chrono::milliseconds(0));
   if (!database) return fail(std::move(database).error());
   if (auto begun = database->exec("BEGIN"); !begun) return fail(std::move(begun).error());

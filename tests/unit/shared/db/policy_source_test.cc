@@ -308,6 +308,33 @@ TEST_CASE("PolicySource: behind a symbolic link an open transaction counts for n
   CHECK(becomes(*source, "secure"));
 }
 
+TEST_CASE(
+    "PolicySource: what a dead writer left is told with its cure, which no lock is in the way of",
+    "[db][source][threads]") {
+  Watching w;
+  w.file.init();
+  REQUIRE(
+      w.file.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                 "5000) INSERT INTO domain_policy(domain) SELECT 'd' || i || '.example' FROM n"));
+  REQUIRE(w.file.sql(kInsertSecure));
+  const auto source = w.start();
+  {
+    SqliteShell writer(w.file, "policy.db");
+    writer.run("PRAGMA cache_size = 5; BEGIN; DELETE FROM domain_policy");
+    REQUIRE(w.file.shell("cp policy.db dead.db && cp policy.db-journal dead.db-journal"));
+  }
+  REQUIRE(w.file.shell("mv dead.db-journal policy.db-journal && mv dead.db policy.db"));
+  // Not SQLite's own words: it was not asked for a lock.
+  REQUIRE(
+      eventually([&] { return w.sink.has("/policy.db: a writer died; run as root: sqlite3 "); }));
+  CHECK(level_of_bank(*source) == "secure");
+  w.sink.clear();
+  REQUIRE(w.file.sql("PRAGMA user_version"));
+  CHECK(eventually([&] { return w.sink.has("policy in force"); }));
+  CHECK(level_of_bank(*source) == "secure");
+  CHECK(source->current()->find_rule("d5000.example"));
+}
+
 TEST_CASE("PolicySource: damage that the changes do not show is complained of until it is mended",
           "[db][source][threads]") {
   Watching w;
