@@ -21,6 +21,11 @@ dnl FEATURE(`access_db'), and again with FEATURE(`check_cert_altnames').
 dnl
 dnl Without -q the daemon would not see a backslash: it is asked for 099ank.example, and mail to
 dnl \099ank.example goes to cank.example, since the resolver takes \099 for c.
+dnl
+dnl Sendmail goes on where a rule cannot be applied, and what is no error then lets mail go: the name in a
+dnl certificate can be such that no rule can put it into a text. So the rules that judge are a ruleset of
+dnl their own, and the one that Sendmail calls takes everything but <OK> for an error.
+dnl
 dnl -T<TMPF> stays on the K line, and -o off it: with these rules mail waits even so, with others it would
 dnl leave in clear while the daemon is down. In the rules, TAB characters separate the columns.
 dnl
@@ -43,13 +48,14 @@ C{ForcetlsSession}OK TRUSTED FAIL
 C{ForcetlsValid}OK TRUSTED
 C{ForcetlsVersion}TLSv1.2 TLSv1.3
 
-LOCAL_TLS_RCPT
+LOCAL_RULESETS
 # forcetls: <answer of the daemon>; an address without a domain is local
+SForcetls_tls_rcpt
 R$+			$: <?> $>CanonAddr $1
 R<?> $+ < @ $+ . >	<?> $1 < @ $2 >
 R<?> $+ < @ $+ >	$: <$(sendmail $2 $: FAULT $)>
-R<?> $*			$@ OK
-R<NONE>			$@ OK
+R<?> $*			$@ <OK>
+R<NONE>			$@ <OK>
 # <what is wanted> and the session: {verify}, version, fewer than 128 bits?
 R<TEMP + ENCR : 128>	$: <ANY> $&{verify} $| $&{tls_version} $| $(forcetls_arith l $@ $&{cipher_bits} $@ 128 $)
 R<TEMP + VERIFY : 128 + CN>	$: <TEMP + VERIFY : 128 + CN : $&{server_name}>
@@ -58,7 +64,13 @@ R<$*>			$#error $@ 4.7.0 $: "451 TLS policy lookup failed"
 # <what is wanted> {verify}, if the session is good enough for any forced recipient
 R<$+> $={ForcetlsSession} $| $={ForcetlsVersion} $| FALSE	$: <$1> $2
 R<$+> $* $| $* $| $*	$#error $@ 4.7.0 $: "403 TLS is required: this session has verify=" $2 " version=" $3
-R<ANY> $={ForcetlsSession}	$@ OK
-R<CN $&{cn_subject}> $={ForcetlsValid}	$@ OK
+R<ANY> $={ForcetlsSession}	$@ <OK>
+R<CN $&{cn_subject}> $={ForcetlsValid}	$@ <OK>
 R<CN $+> $*		$#error $@ 4.7.0 $: "403 TLS is required: certificate (verify=" $2 ") is for " $&{cn_subject} ", not for " $1
+R$*			$#error $@ 4.7.0 $: "451 TLS policy cannot be applied"
+
+LOCAL_TLS_RCPT
+# forcetls: only <OK> lets mail go
+R$*			$: $>Forcetls_tls_rcpt $1
+R<OK>			$@ OK
 R$*			$#error $@ 4.7.0 $: "451 TLS policy cannot be applied"

@@ -25,6 +25,10 @@ bool calls_local_rules(const SendmailConfig& config) {
          rules[1] == SendmailRule{"$* $| $#$*", "$#$2"};
 }
 
+bool judges_as_shipped(const SendmailConfig& config) {
+  return config.ruleset(kJudgingRuleset) == shipped_ruleset().ruleset(kJudgingRuleset);
+}
+
 bool has_our_classes(const SendmailConfig& config) {
   for (const char* name : {"ForcetlsSession", "ForcetlsValid", "ForcetlsVersion"})
     if (config.class_members(name) != shipped_ruleset().class_members(name)) return false;
@@ -49,7 +53,8 @@ RulesetState ruleset_state(const SendmailConfig& config) {
   });
   if (!any || !calls_local_rules(config)) return RulesetState::Missing;
   const auto at = std::search(theirs.begin(), theirs.end(), ours.begin(), ours.end());
-  if (at == theirs.end() || !has_our_classes(config)) return RulesetState::Changed;
+  if (at == theirs.end() || !judges_as_shipped(config) || !has_our_classes(config))
+    return RulesetState::Changed;
   return at == theirs.begin() ? RulesetState::Ours : RulesetState::Preceded;
 }
 

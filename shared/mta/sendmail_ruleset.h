@@ -13,11 +13,13 @@ constexpr std::string_view kSendmailMap = "sendmail";
 /// Where LOCAL_TLS_RCPT puts rules, and the ruleset that calls it for each recipient.
 constexpr std::string_view kLocalRuleset = "Local_tls_rcpt";
 constexpr std::string_view kCallingRuleset = "tls_rcpt";
+/// What those rules call, all of it ours.
+constexpr std::string_view kJudgingRuleset = "Forcetls_tls_rcpt";
 
 /// packaging/sendmail/forcetls.m4, whole.
 std::string_view shipped_snippet();
 
-/// The map, the classes and, under kLocalRuleset, the rules.
+/// The map, the classes and the rules of both rulesets.
 const SendmailConfig& shipped_ruleset();
 
 /// How a sendmail.cf stands to what is shipped.

@@ -162,7 +162,7 @@ WAYS = [
                                                                                      "Stls_rcpt\nR$*\t$@ OK\n")),
     Way("a rule of the site before ours", "ruleset-preceded", {"before_ours": OWN_RULE}),
     Way("a rule that lets clear sessions pass", "ruleset-changed",
-        _edit("R<$+> $* $| $* $| $*\t$#error", "R<$+> $* $| $* $| $*\t$@ OK\nR<$+> $* $| $* $| $*\t$#error")),
+        _edit("R<$+> $* $| $* $| $*\t$#error", "R<$+> $* $| $* $| $*\t$@ <OK>\nR<$+> $* $| $* $| $*\t$#error")),
     Way("a class that lets sessions without certificate and version pass", "ruleset-changed",
         _edit("C{ForcetlsVersion}", "C{ForcetlsVersion}TLSv1 "), before=HELD),
     Way("the map has another name", "map-missing", _edit("Ksendmail", "Kforced"), "warning", before="GONE"),

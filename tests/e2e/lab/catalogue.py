@@ -150,6 +150,10 @@ class Partners:
         server = partner.servers[mx]
         server.behaviour, partner.certificate = self.behaviour(kind, server.hostname, **changes)
 
+    def present(self, partner: Partner, certificate: Certificate) -> None:
+        """From the next connection on, the partner's first MX presents this certificate."""
+        partner.server.behaviour, partner.certificate = Behaviour(StartTls.GOOD, _context(certificate)), certificate
+
     def serve(self, hostname: str, behaviour: Behaviour, *, address: str | None = None,
               port: int = SMTP_PORT) -> PartnerServer:
         """A server without a domain (a relay, a content filter): its host name gets an address record."""

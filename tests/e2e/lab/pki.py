@@ -67,11 +67,11 @@ class Authority:
         builder = _with_names(builder, names)
         return self._write(builder.sign(self._key, hashes.SHA256()), key)
 
-    def self_signed(self, names: list[str]) -> Certificate:
-        """A certificate that this authority only files, but that is signed by its own key."""
+    def self_signed(self, names: list[str], common_name: str | None = None) -> Certificate:
+        """A certificate that this authority only files, but that is signed by its own key. Its CN may be anything."""
         now = datetime.now(timezone.utc)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0], _validate=False)])
         builder = _with_names(_builder(subject, subject, key.public_key(), now - DAY, now + 90 * DAY), names)
         return self._write(builder.sign(key, hashes.SHA256()), key)
 
@@ -104,9 +104,9 @@ class Pki:
         """Valid, but from an authority that the mail host does not know."""
         return self.unknown.issue(list(names))
 
-    def self_signed(self, *names: str) -> Certificate:
+    def self_signed(self, *names: str, common_name: str | None = None) -> Certificate:
         """Signed with its own key."""
-        return self.trusted.self_signed(list(names))
+        return self.trusted.self_signed(list(names), common_name)
 
     def client(self, common_name: str, *names: str) -> Certificate:
         """A client certificate for inbound tests; the names go into its subjectAltName."""

@@ -38,6 +38,7 @@ define(`confCR_FILE', `-o {etc}/relay-domains')dnl
 define(`STATUS_FILE', `{etc}/statistics')dnl
 define(`confDEAD_LETTER_DROP', `{etc}/dead.letter')dnl
 undefine(`confHOST_STATUS_DIRECTORY')dnl
+define(`confQUEUE_LA', `1000')dnl
 define(`confTO_CONNECT', `5s')dnl
 define(`confTO_ICONNECT', `5s')dnl
 define(`confTO_STARTTLS', `5s')dnl

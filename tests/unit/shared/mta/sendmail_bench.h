@@ -51,10 +51,12 @@ Mesmtp,		P=[IPC], F=mDFMuXa, S=EnvFromSMTP/HdrFromSMTP,
 		T=DNS/RFC822/SMTP,
 		A=TCP $h
 Mrelay,		P=[IPC], F=mDFMuXa8
-SLocal_tls_rcpt
 )";
-  for (const SendmailRule& rule : shipped_ruleset().ruleset(kLocalRuleset))
-    text += fmt::format("R{}\t{}\n", rule.left, rule.right);
+  for (const std::string_view name : {kJudgingRuleset, kLocalRuleset}) {
+    text += fmt::format("S{}\n", name);
+    for (const SendmailRule& rule : shipped_ruleset().ruleset(name))
+      text += fmt::format("R{}\t{}\n", rule.left, rule.right);
+  }
   return text;
 }
 

@@ -129,7 +129,14 @@ TEST_CASE("sendmail doctor: the rules are ours, and are reached", "[doctor][send
        [](SendmailBench& b) { b.replace("SLocal_tls_rcpt\n", "SLocal_tls_rcpt\nR$*\t$@ OK\n"); },
        {"leak likely ruleset-preceded @ " + where}},
       {"a rule of the site behind ours", [](SendmailBench& b) { b.add("R$*\t$@ OK"); }, {}},
-      {"a rule is missing", [](SendmailBench& b) { b.replace("R<NONE>\t$@ OK\n", ""); }, changed},
+      {"a rule is missing", [](SendmailBench& b) { b.replace("R<NONE>\t$@ <OK>\n", ""); }, changed},
+      {"a rule that takes what is not judged for good",
+       [](SendmailBench& b) {
+         b.replace("SForcetls_tls_rcpt\n", "SForcetls_tls_rcpt\nR$*\t$@ <OK>\n");
+       },
+       changed},
+      {"the rules of an earlier release",
+       [](SendmailBench& b) { b.cf.erase(b.cf.find("SForcetls_tls_rcpt\n"), 19); }, changed},
       {"a rule is weaker", [](SendmailBench& b) { b.replace("$@ 128 $)", "$@ 1 $)"); }, changed},
       {"a class has more",
        [](SendmailBench& b) { b.replace("C{ForcetlsVersion}", "C{ForcetlsVersion}TLSv1 "); },
