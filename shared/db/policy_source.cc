@@ -38,7 +38,7 @@ struct PolicySource::Watched {
   std::optional<SteadyClock::time_point> whole_due;  ///< when to read it again
   std::optional<FileMark> tried;                     ///< as it was at the last failure
   SteadyClock::time_point failing_since{};
-  std::optional<SteadyClock::time_point> busy_since;  ///< nothing but busy since then
+  std::optional<SteadyClock::time_point> written_since;  ///< somebody writes at each look since
   SteadyClock::time_point next_try{};
   SteadyClock::time_point next_reminder{};
   bool failing = false;
@@ -96,7 +96,7 @@ void PolicySource::nothing_new(const FileMark& mark) {
 }
 
 bool PolicySource::is_starving() const {
-  return watched_->busy_since && SteadyClock::now() - *watched_->busy_since > kLockPatience;
+  return watched_->written_since && SteadyClock::now() - *watched_->written_since > kLockPatience;
 }
 
 bool PolicySource::take_up_changes(const FileMark& mark) {
@@ -147,7 +147,7 @@ void PolicySource::take_over(std::shared_ptr<const RuleStore> policy) {
 void PolicySource::recovered(const FileMark& mark, std::string_view how) {
   watched_->in_force = mark;
   watched_->failing = watched_->complained = false;
-  watched_->busy_since.reset();
+  watched_->written_since.reset();
   log_.info("policy in force: {} (change counter {}, {})", path_, mark.change_counter, how);
 }
 
@@ -156,8 +156,9 @@ void PolicySource::failed(const Error& error, const std::optional<FileMark>& see
   const bool busy = error.code == ErrorCode::Busy;
   if (!watched_->failing) watched_->failing_since = now;
   watched_->failing = true;
-  if (!busy) watched_->busy_since.reset();
-  if (busy && !watched_->busy_since) watched_->busy_since = now;
+  const bool written = busy && !has_hot_journal(real_path(path_));
+  if (!written) watched_->written_since.reset();
+  if (written && !watched_->written_since) watched_->written_since = now;
   watched_->tried = seen;
   watched_->next_try = now + (busy ? kLookInterval : kRetryInterval);
   if (busy && now - watched_->failing_since < kPatience) return;
