@@ -5,6 +5,7 @@ attempt to deliver it, and a queue run makes the next. When either returns, each
 queue, or is gone (bounced).
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
-from typing import Callable, TextIO
+from typing import Callable, Iterator, TextIO
 
 from .message import Message
 
@@ -23,7 +24,8 @@ ABSOLUTE_CF = "/usr/share/sendmail/cf/"
 ATTEMPT_TIMEOUT_S = 120
 SUBMIT_USER = "nobody"  # what sendmail(1) becomes by submit.cf, which must not be root
 
-# As Debian's sendmail.mc, without what needs a daemon or Debian's directories.
+# As Debian's sendmail.mc, without what needs a daemon or Debian's directories. The load of the machine keeps it from
+# nothing: above a limit Sendmail would only queue mail, and run no queue.
 _SITE = """divert(0)dnl
 include(`{cf}/m4/cf.m4')dnl
 OSTYPE(`debian')dnl
@@ -47,6 +49,8 @@ define(`confTO_INITIAL', `10s')dnl
 define(`confTO_HELO', `10s')dnl
 define(`confTO_QUIT', `5s')dnl
 define(`confTO_IDENT', `0s')dnl
+define(`confQUEUE_LA', `1000')dnl
+define(`confREFUSE_LA', `1000')dnl
 define(`confCACERT', `{authorities}')dnl
 define(`confCACERT_PATH', `{authorities.parent}')dnl
 define(`LOCAL_MAILER_PATH', `/bin/false')dnl
@@ -70,6 +74,7 @@ define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 define(`confRUN_AS_USER', `{user}')dnl
 define(`MSP_QUEUE_DIR', `{queue}')dnl
 define(`RELAY_MAILER_ARGS', `TCP $h {port}')dnl
+define(`confQUEUE_LA', `1000')dnl
 {features}FEATURE(`msp', `[{host}]')dnl
 {behind}"""
 
@@ -206,11 +211,17 @@ class Sendmail:
 
     def waiting(self, recipient: str) -> str:
         """Why the recipient waits, as the queue tells it; "" if it does not wait."""
-        for file in self.queue_directory.glob("qf*"):
-            lines = file.read_text("latin-1").splitlines()
+        for text in self._queue_entries():
+            lines = text.splitlines()
             if any(re.fullmatch(rf"R[A-Z]*:<?{re.escape(recipient)}>?", line) for line in lines):
                 return next((line[1:] for line in lines if line.startswith("M")), "no reason given")
         return ""
+
+    def _queue_entries(self) -> Iterator[str]:
+        """The texts of all entries; of a daemon's queue one may leave while the others are read."""
+        for file in self.queue_directory.glob("qf*"):
+            with contextlib.suppress(FileNotFoundError):
+                yield file.read_text("latin-1")
 
     def mailq(self) -> str:
         """What mailq(1) prints of the queue: who waits, and why."""
@@ -230,10 +241,13 @@ class Inetd:
         self._listener = socket.create_server(("", 0))
         self.port = self._listener.getsockname()[1]
         self._sessions: list[subprocess.Popen] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def close(self) -> None:
         """Stops listening; sessions that are open are ended."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # Which also ends accept().
+        self._acceptor.join()
         self._listener.close()
         for session in self._sessions:
             session.kill()

@@ -28,10 +28,9 @@ class SendmailDaemon:
         self._group = 0
 
     def features(self) -> str:
-        """Lines of sendmail.mc: where it listens, and that the load of the machine does not keep it from its work."""
+        """Lines of sendmail.mc: where it listens."""
         return (f"define(`confPID_FILE', `{self._pid_file}')dnl\n"
-                f"DAEMON_OPTIONS(`Name=MTA, Port={self.port}, Family=inet')dnl\n"
-                "define(`confQUEUE_LA', `1000')dnl\ndefine(`confREFUSE_LA', `1000')dnl\n")
+                f"DAEMON_OPTIONS(`Name=MTA, Port={self.port}, Family=inet')dnl\n")
 
     def start(self, sendmail: Sendmail, queue: str = "-q1s") -> None:
         """Starts it; on return it takes connections. `queue` tells how it runs its queue, "" not at all."""

@@ -56,7 +56,11 @@ class SmtpClient:
             self._connection = network.connect_from(source, address or MAIL_HOST, port, timeout_s)
         else:
             self._connection = socket.create_connection((address or "127.0.0.1", port), timeout_s)
-        self.banner = self.read_reply()
+        try:
+            self.banner = self.read_reply()
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> "SmtpClient":
         return self
