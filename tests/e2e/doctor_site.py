@@ -24,7 +24,9 @@ def _bolted(forcetls: Forcetls):
 
 
 def run_fix(lab: Lab, command: str) -> None:
-    """Runs a command that doctor printed, as root."""
-    with lab.postfix._namespace():  # postfix reload looks for the addresses of inet_interfaces.
-        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    """Runs a command that doctor printed, as root. Where it ends with a reload, no process goes by the old values."""
+    before = lab.postfix.mark_before_reload()
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{command}\n{result.stderr}"
+    if command.endswith(" reload"):
+        lab.postfix.wait_for_reload(before, smtpd_answers=False)

@@ -24,6 +24,7 @@ SINCE_3_10 = "# tls_required_enable = no\n"  # a comment there, because older re
 PROGRAMS = ("forcetls", "forcetls-policyd", "forcetls-milter")
 READY_DEADLINE_S = 30
 STOP_DEADLINE_S = 30
+IN_FORCE_DEADLINE_S = 20
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
 
 
@@ -208,8 +209,11 @@ class Forcetls:
         files = [self.postfix.etc / name for name in ("main.cf", "master.cf")]
         texts, before = [file.read_bytes() for file in files], self.postfix.mark_before_reload()
         result = run()
-        if result.returncode == 0 and [file.read_bytes() for file in files] != texts:
+        written = [file.read_bytes() for file in files]
+        if result.returncode == 0 and written != texts:
             self.postfix.wait_for_reload(before)
+            if written[1] != texts[1]:  # Setup reloads for master.cf, then for main.cf: that may still be to come.
+                self.postfix.reload()
         return result
 
     def policy(self, sql: str) -> tuple[int, str]:
@@ -241,7 +245,8 @@ class Forcetls:
         rows = self.query("SELECT name || char(9) || quote(value) FROM setting").splitlines()
         return dict(row.split("\t", 1) for row in rows)
 
-    def wait_for_answer(self, map_name: str, key: str, start: str, deadline_s: float = 5) -> str:
+    def wait_for_answer(
+            self, map_name: str, key: str, start: str, deadline_s: float = IN_FORCE_DEADLINE_S) -> str:
         """Waits until a lookup's answer begins with `start`: a change of policy is in force."""
 
         def answered() -> str:

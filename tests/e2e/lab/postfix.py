@@ -25,7 +25,8 @@ CHROOT_FILES = ("resolv.conf", "hosts", "nsswitch.conf", "services", "host.conf"
 CHROOT_LIBRARIES = ("libnss_*.so*", "libresolv*.so*", "libgcc_s*.so*")
 LIBRARY_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib")
 START_DEADLINE_S = 60
-RELOAD_DEADLINE_S = 20
+RELOAD_DEADLINE_S = 60
+BANNER_TIMEOUT_S = 20
 STATUS_DESCRIPTOR = "5"  # MASTER_STATUS_FD of master_proto.h
 SMTP_PORT = 25
 COOL_AGE_S = 10
@@ -97,7 +98,8 @@ class Postfix:
 
         def answers() -> bool:
             try:
-                with self._namespace(), SmtpClient(self.smtpd_address, self.smtpd_port, timeout_s=5) as client:
+                with self._namespace(), SmtpClient(
+                        self.smtpd_address, self.smtpd_port, timeout_s=BANNER_TIMEOUT_S) as client:
                     return client.banner.code == 220
             except OSError:
                 return False
@@ -252,20 +254,25 @@ class Postfix:
         return [json.loads(line) for line in self._run("postqueue", "-c", str(self.etc), "-j").splitlines()]
 
     def flush(self) -> None:
-        """Tries all deferred mail again, now."""
+        """Tries all mail again that waits, now, once nothing is on its way any more: that would be left out."""
+        self.wait_until_nothing_is_active()
         self._run("postqueue", "-c", str(self.etc), "-f")
 
     def retry(self, queue_id: str) -> None:
         """Tries one message again, once nothing of it is on its way any more (the log is a little ahead of that)."""
-        wait_for(lambda: (queue_id, "active") not in {(message["queue_id"], message["queue_name"])
-                                                      for message in self.queue()},
-                 QUEUE_DEADLINE_S, f"{queue_id} to be deferred", self.log.tail)
+        self._wait_until_deferred(queue_id)
         self._run("postqueue", "-c", str(self.etc), "-i", queue_id)
 
     def expire(self, queue_id: str) -> None:
         """Tries one deferred message a last time, now: as if maximal_queue_lifetime had passed for it alone."""
+        self._wait_until_deferred(queue_id)
         self._run("postsuper", "-c", str(self.etc), "-e", queue_id)
         self.retry(queue_id)
+
+    def _wait_until_deferred(self, queue_id: str) -> None:
+        wait_for(lambda: (queue_id, "active") not in {(message["queue_id"], message["queue_name"])
+                                                      for message in self.queue()},
+                 QUEUE_DEADLINE_S, f"{queue_id} to be deferred", self.log.tail)
 
     def wait_until_nothing_is_active(self) -> None:
         """Until all that is in the queue is deferred, and can be tried again (the log is a little ahead of that)."""
