@@ -325,30 +325,36 @@ def test_a_row_acts_only_in_mode_enforce(lab: Lab, forcetls: Forcetls, mode: str
     _assert_waits(lab, lab.send(partner.address()))
 
 
-def _suspend(forcetls: Forcetls, domain: str, level: str, start: str, end: str) -> None:
+def _suspend(forcetls: Forcetls, domain: str, level: str, start: str) -> None:
     forcetls.set_policy(
         "INSERT INTO suspension(domain, level, starts_at, ends_at, reason) VALUES "
-        f"('{domain}', '{level}', datetime('now', '{start}'), datetime('now', '{end}'), 'a test')")
+        f"('{domain}', '{level}', datetime('now', '{start}'), datetime('now', '+2 hours'), 'a test')")
 
 
 def test_a_suspension_begins_and_ends_by_itself(lab: Lab, forcetls: Forcetls):
     to_encrypt, still_clear, to_may = (lab.partners.add(kind) for kind in ("expired", "clear", "clear"))
-    for partner, level in ((to_encrypt, "encrypt"), (still_clear, "encrypt"), (to_may, "may")):
+    to_come = lab.partners.add("clear")
+    for partner in (to_encrypt, still_clear, to_may, to_come):
         forcetls.add_row(partner.domain, "secure")
-        _suspend(forcetls, partner.domain, level, "+2 seconds", "+6 seconds")
+    _suspend(forcetls, to_come.domain, "may", "+1 hours")
     untrusted = [lab.send(to_encrypt.address())]
     assert "not verified" in lab.outcome(untrusted[0]).text
-    _assert_waits(lab, lab.send(to_may.address()))
 
+    for partner, level in ((to_encrypt, "encrypt"), (still_clear, "encrypt"), (to_may, "may")):
+        _suspend(forcetls, partner.domain, level, "+2 seconds")
     forcetls.wait_for_answer("tls", to_encrypt.domain, "OK encrypt")
+    forcetls.wait_for_answer("tls", still_clear.domain, "OK encrypt")
     forcetls.wait_for_answer("tls", to_may.domain, "OK may")
     untrusted.append(lab.send(to_encrypt.address()))
     assert lab.outcome(untrusted[1]).status == "sent"
     _assert_waits(lab, lab.send(still_clear.address()))
     _assert_sent_in_clear(lab, lab.send(to_may.address()))
+    _assert_waits(lab, lab.send(to_come.address()))
 
+    forcetls.set_policy("UPDATE suspension SET ends_at = datetime('now', '+2 seconds') WHERE "
+                        f"domain IN ('{to_encrypt.domain}', '{still_clear.domain}', '{to_may.domain}')")
     for partner in (to_encrypt, still_clear, to_may):
-        forcetls.wait_for_answer("tls", partner.domain, "OK secure", deadline_s=10)
+        forcetls.wait_for_answer("tls", partner.domain, "OK secure")
     untrusted.append(lab.send(to_encrypt.address()))
     assert "not verified" in lab.outcome(untrusted[2]).text
     _assert_waits(lab, lab.send(to_may.address()))
