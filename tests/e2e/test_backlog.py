@@ -92,7 +92,8 @@ def test_after_the_commit_at_most_the_messages_in_flight_go_by_the_old_rule(lab:
     wait_for(lambda: len(partner.messages) >= FLOWING, DEADLINE_S, "the backlog to flow", lab.postfix.log.tail)
 
     forcetls.set_policy(change.flip.format(domain=partner.domain))
-    at_commit, sessions_at_commit, commit = len(partner.messages), partner.server.connections, monotonic()
+    # In this order: what is taken after at_commit is of one of these sessions or of a later one, begun after commit.
+    commit, sessions_at_commit, at_commit = monotonic(), partner.server.connections, len(partner.messages)
     forcetls.wait_for_answer("tls", partner.domain, change.answer)
     in_force_after_s = monotonic() - commit
     sessions_at_effect = partner.server.connections

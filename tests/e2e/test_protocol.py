@@ -1,6 +1,7 @@
 """policyd on raw sockets: what a client does wrong costs that client alone, and no answer ever fails open."""
 
 import re
+import select
 import socket
 import threading
 import time
@@ -15,6 +16,8 @@ from lab.waiting import wait_for
 
 SLOW_DEADLINE_S = 10
 QUICK_S = 0.5
+LOOKUPS = 3
+TOLD_DEADLINE_S = 20
 DRIP_S = 13
 MANY = 1000
 LONGEST_MAP_REQUEST = 16384
@@ -80,9 +83,13 @@ def _dripper(place: Place, policyd: Daemon, drip_times: list[float]):
 
 
 def _assert_served(place: Place) -> None:
-    begin = time.monotonic()
-    assert place.lookup("bank.example").startswith("OK secure ")
-    assert time.monotonic() - begin < QUICK_S
+    """At once, by the quickest of a few lookups: the machine may be busy with something else."""
+    times = []
+    for _ in range(LOOKUPS):
+        begin = time.monotonic()
+        assert place.lookup("bank.example").startswith("OK secure ")
+        times.append(time.monotonic() - begin)
+    assert min(times) < QUICK_S
 
 
 # -- socketmap -------------------------------------------------------------------------------------------------------
@@ -165,11 +172,11 @@ def test_clients_that_never_finish_or_never_read_are_closed_after_10_seconds_and
     idle_policy = PolicyClient(place.address("policy.sock"))
     begun = [SocketmapClient(place.address("map.sock"), 20) for _ in range(3)]
     begun.append(PolicyClient(place.address("policy.sock"), 20))
+    begin = time.monotonic()
     for client, data in zip(begun, [b"2", b"16:tls bank.examp", b"16384:", b"request=smtpd_access"], strict=True):
         client.send(data)
     deaf = connect(place.address("map.sock"))
     deaf.setblocking(False)
-    begin = time.monotonic()
     flood = netstring(b"tls bank.example") * 1000
     with pytest.raises(BlockingIOError):  # It takes no more once its replies are not read.
         while time.monotonic() - begin < SLOW_DEADLINE_S:
@@ -180,20 +187,18 @@ def test_clients_that_never_finish_or_never_read_are_closed_after_10_seconds_and
         assert SLOW_DEADLINE_S - 1 <= time.monotonic() - begin <= SLOW_DEADLINE_S + 3
     assert idle.lookup("tls", "bank.example").startswith("OK secure ")
     assert idle_policy.ask() == "DUNNO"
-    wait_for(lambda: _is_dead(deaf), 5, "the client that does not read to be closed")
-    assert "took over 10 s for one request" in policyd.output()
+    wait_for(lambda: _is_dead(deaf), TOLD_DEADLINE_S, "the client that does not read to be closed")
+    wait_for(lambda: "took over 10 s for one request" in policyd.output(), TOLD_DEADLINE_S, "the log to tell of it",
+             policyd.output)
     for client in (idle, idle_policy, deaf, *begun):
         client.close()
 
 
 def _is_dead(connection: socket.socket) -> bool:
-    """True once what was left to read is read, and the server has hung up."""
-    try:
-        return not connection.recv(1 << 20)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+    """True once the server has hung up. Nothing is read: then the server could go on with its answers."""
+    poller = select.poll()
+    poller.register(connection, 0)  # tells of an end and of an error all the same
+    return bool(poller.poll(0))
 
 
 def test_a_request_that_drips_in_for_more_than_10_seconds_is_cut_off_though_a_byte_comes_every_second(
@@ -244,7 +249,7 @@ def test_many_that_give_way_fill_no_log(place: Place):
     daemon, address = _start_with_most_connections(place, 1)
     clients = [SocketmapClient(address) for _ in range(300)]
     assert clients[-1].lookup("tls", "bank.example").startswith("OK secure ")
-    wait_for(lambda: re.search(r"gives way \((29\d|30\d) so far\)", daemon.output()), 5, "all to be told of",
+    wait_for(lambda: re.search(r"gives way \((29\d|30\d) so far\)", daemon.output()), TOLD_DEADLINE_S, "all to be told of",
              daemon.output)
     assert daemon.output().count("gives way") < 50
     for client in clients:
@@ -261,7 +266,7 @@ def test_clients_never_take_the_descriptors_that_the_policy_file_needs(place: Pl
         assert clients[-1].lookup("tls", "new.example") == "NOTFOUND "
         status, errors = place.sql("INSERT INTO domain_policy(domain, outbound) VALUES ('new.example', 'secure')")
         assert status == 0, errors
-        wait_for(lambda: place.lookup("new.example", address=address).startswith("OK secure "), 5,
+        wait_for(lambda: place.lookup("new.example", address=address).startswith("OK secure "), TOLD_DEADLINE_S,
                  "the row to be in force", daemon.output)
         assert "RLIMIT_NOFILE" in daemon.output()
     finally:
@@ -278,7 +283,8 @@ def test_when_all_places_are_busy_with_requests_the_slowest_gives_way_loudly(pla
     with SocketmapClient(address) as another:
         assert another.lookup("tls", "bank.example").startswith("OK secure ")
     assert slowest.is_closed_by_server()
-    wait_for(lambda: "max_connections reached" in daemon.output(), 5, "the log to tell of it", daemon.output)
+    wait_for(lambda: "max_connections reached" in daemon.output(), TOLD_DEADLINE_S, "the log to tell of it",
+             daemon.output)
     busy.send(b" other.example,")
     assert busy.read_answer() == "NOTFOUND "
     busy.close()
