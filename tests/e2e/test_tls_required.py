@@ -125,7 +125,8 @@ def test_the_refusal_names_the_domain_and_the_header(lab: Lab, forcetls: Forcetl
     assert text in lab.outcome(submission).text
     notification = lab.postfix.log.wait_for_notification(submission.queue_id)
     assert lab.postfix.log.wait_for_outcome(notification).status == "sent"
-    [bounce] = lab.local_mail(ALICE)
+    message_id = submission.message.message_id.encode()  # Others may come late, of other tests.
+    [bounce] = [message for message in lab.local_mail(ALICE) if message_id in message]
     assert text in b" ".join(bounce.split()).decode() and submission.token not in bounce
     _assert_none_in_clear(lab, [submission])
 
