@@ -24,7 +24,7 @@ def settle(forcetls: Forcetls) -> None:
 
     Both log the change counter of the file that they have read; the milter may still be reading an earlier one.
     """
-    domain = f"settled-{forcetls.query('SELECT max(seq) FROM policy_change').strip()}.example"
+    domain = f"settled-{forcetls.query('SELECT count(*) FROM policy_change').strip()}.example"
     said = len(forcetls.milter.output())
     forcetls.set_policy(f"INSERT INTO domain_policy(domain) VALUES ('{domain}')")
     in_force = f"(change counter {_change_counter(forcetls.policy_db)}, "

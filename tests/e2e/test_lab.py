@@ -252,7 +252,7 @@ def test_local_mail_goes_to_the_user_and_forward_files_are_obeyed(lab: Lab):
     lab.forget_local_mail()
     kept = lab.send("alice@ours.example")
     assert lab.outcome(kept).status == "sent"
-    assert kept.token in lab.local_mail(ALICE)[0]
+    assert any(kept.token in message for message in lab.local_mail(ALICE))
     lab.set_forward(ALICE, partner.address())
     forwarded = lab.send("alice@ours.example")
     queue_id = lab.postfix.log.wait_for_queue_id(forwarded.message.message_id, number=2)

@@ -291,7 +291,7 @@ def test_recipients_that_are_not_forced_get_the_message_at_once(lab: Lab, forcet
         assert lab.outcome(submission, recipient).status == "sent"
     assert free.received(submission.token)[0].in_clear
     assert good.received(submission.token)[0].tls_version == "TLSv1.3"
-    assert submission.token in lab.local_mail(ALICE)[0]
+    assert any(submission.token in message for message in lab.local_mail(ALICE))
     assert not forced.saw_in_clear(submission.token) and not forced.messages
 
 

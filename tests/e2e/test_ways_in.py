@@ -165,5 +165,5 @@ def test_an_alias_to_a_forced_domain_does_not_hold_up_the_others(lab: Lab, force
     assert lab.postfix.log.wait_for_outcome(queue_id, free.address()).status == "sent"
     assert free.received(submission.token)
     assert lab.outcome(submission, "all@ours.example").status == "sent"
-    assert submission.token in lab.local_mail(ALICE)[0]
+    assert any(submission.token in message for message in lab.local_mail(ALICE))  # Of others some may come late.
     assert not forced.saw_in_clear(submission.token)
