@@ -38,7 +38,7 @@ def _listen_flag(program: str) -> str:
 
 
 def _fails(place: Place, program: str, *arguments: str) -> subprocess.CompletedProcess:
-    result = place.run(program, "--foreground", "--policy-db", str(place.policy_db), *arguments, timeout_s=10)
+    result = place.run(program, "--foreground", "--policy-db", str(place.policy_db), *arguments)
     assert result.returncode != 0
     assert len(result.stderr.strip().splitlines()[-1]) < 400
     return result

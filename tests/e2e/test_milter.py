@@ -17,6 +17,7 @@ OURS = "alice@ours.example"
 CUSTOMER = "x@customer.example"
 CLONE = "clone unix - - y - - smtp -o smtp_tls_policy_maps="
 OBEYS = "Postfix 3.10.1"
+DEADLINE_S = 20
 
 
 def _milter_lines(forcetls: Forcetls, start: str) -> list[str]:
@@ -26,7 +27,7 @@ def _milter_lines(forcetls: Forcetls, start: str) -> list[str]:
 def _assert_maildrop_empties(lab: Lab) -> None:
     """pickup(8) removes a file just after its message is in the queue."""
     maildrop = lab.postfix.queue_directory / "maildrop"
-    wait_for(lambda: not list(maildrop.iterdir()), 5, "maildrop to be empty", lab.postfix.log.tail)
+    wait_for(lambda: not list(maildrop.iterdir()), DEADLINE_S, "maildrop to be empty", lab.postfix.log.tail)
 
 
 # -- routes past the policy --------------------------------------------------------------------------------------------

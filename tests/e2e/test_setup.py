@@ -331,6 +331,6 @@ def test_two_at_once_do_not_meet(site: Site):
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == "held\n"
     try:
-        wait_for(turns_away, 10, "setup to be turned away")
+        wait_for(turns_away, 30, "setup to be turned away")
     finally:
         holder.communicate("go on\n")

@@ -15,6 +15,7 @@ from .network import DNS_ADDRESS, MAIL_HOST_INTERFACE
 from .waiting import wait_for
 
 DISCARD_PORT = 9
+SEEN_DEADLINE_S = 30
 PCAP_HEADER = struct.Struct("<IHHiIII")
 RECORD_HEADER = struct.Struct("<IIII")
 ETHERNET_HEADER = 14
@@ -82,7 +83,8 @@ class Capture:
                 sender.sendto(sentinel, (DNS_ADDRESS, DISCARD_PORT))
                 return self.file.exists() and sentinel in self._read_from(start)
 
-            wait_for(seen, 10, "tcpdump to capture a packet", lambda: self._errors.read_text("utf-8", "replace"))
+            wait_for(seen, SEEN_DEADLINE_S, "tcpdump to capture a packet",
+                     lambda: self._errors.read_text("utf-8", "replace"))
 
     def _read_from(self, offset: int) -> bytes:
         with self.file.open("rb") as file:
