@@ -78,16 +78,23 @@ void check_routes(const SendmailCase& the, Findings& found) {
 
 void check_submission_host(const SendmailCase& the, Findings& found) {
   if (!the.facts.submit) return;
-  std::string host = the.facts.submit->macro("MTAHost");
-  if (host.empty()) return;
-  const auto key = NextHopKey::parse(host);
-  if (host == "localhost" || (key && is_loopback(*key))) return;
-  found.push_back({"submit-elsewhere", Severity::Leak, Certainty::Certain, "submit.cf: MTAHost",
-                   fmt::format("Mail of sendmail(1) is handed to {}, and nobody is asked whether "
-                               "over TLS.",
-                               host),
-                   and_restart(the, fmt::format("write in {}: FEATURE(`msp', `[127.0.0.1]')dnl",
-                                                the.facts.files.submit_mc()))});
+  const std::string mc = the.facts.files.submit_mc();
+  const auto tell = [&](std::string_view where, const std::string& host, std::string_view when,
+                        std::string_view fix) {
+    const auto key = NextHopKey::parse(host);
+    if (host.empty() || host == "localhost" || (key && is_loopback(*key))) return;
+    found.push_back({"submit-elsewhere", Severity::Leak, Certainty::Certain,
+                     fmt::format("submit.cf: {}", where),
+                     fmt::format("Mail of sendmail(1) is handed to {}{}, and nobody is asked "
+                                 "whether over TLS.",
+                                 host, when),
+                     and_restart(the, fix)});
+  };
+  tell("MTAHost", the.facts.submit->macro("MTAHost"), "",
+       fmt::format("write in {}: FEATURE(`msp', `[127.0.0.1]')dnl", mc));
+  tell("O FallbackSmartHost", the.facts.submit->option("FallbackSmartHost").value_or(""),
+       " while the daemon does not answer",
+       fmt::format("take confFALLBACK_SMARTHOST out of {}", mc));
 }
 
 void check_mailers(const SendmailCase& the, Findings& found) {

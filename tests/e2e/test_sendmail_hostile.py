@@ -1,11 +1,14 @@
-"""Partners, and those who stand between, that try to get forced mail out of Sendmail."""
+"""Partners, and those who stand between, that try to get forced mail out of Sendmail, and ways out of it that the daemon
+knows nothing of."""
 
 import pytest
 
 from lab.forcetls import Forcetls
 from lab.lab import Lab
+from lab.message import compose
+from lab.partner import Behaviour
 from rows import add_row
-from sendmail_site import NEEDS_SENDMAIL, fate_of_mail, start_site
+from sendmail_site import NEEDS_SENDMAIL, doctor, fate_of_mail, start_site
 
 pytestmark = NEEDS_SENDMAIL
 
@@ -21,3 +24,18 @@ def test_no_name_in_a_certificate_keeps_the_rules_from_judging_it(lab: Lab, forc
     sendmail = start_site(lab, forcetls)
     assert not fate_of_mail(lab, sendmail, partner).startswith(("TLSv1", "GONE"))
     assert not partner.messages
+
+
+def test_sendmail_1_hands_mail_to_a_smart_host_of_its_own_while_the_daemon_is_down_and_doctor_says_so(
+        lab: Lab, forcetls: Forcetls):
+    partner, port = add_row(lab, forcetls, "good"), 2599
+    relay = lab.partners.serve("fallback.ours.example", Behaviour(), port=port)
+    sendmail = start_site(lab, forcetls)
+    for features, severities, leaves in [("", set(), False),
+                                         (f"define(`confFALLBACK_SMARTHOST', `[{relay.hostname}]')dnl\n", {"leak"}, True)]:
+        sendmail.make_submit("127.0.0.1", port, features)
+        message = compose()
+        sendmail.submit(message, partner.address())
+        assert any(message.token in received.data for received in relay.messages) == leaves
+        assert {found["severity"] for found in doctor(forcetls, sendmail)[1]
+                if found["id"] == "submit-elsewhere"} == severities

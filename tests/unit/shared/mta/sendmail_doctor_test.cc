@@ -198,6 +198,11 @@ TEST_CASE("sendmail doctor: how mail leaves", "[doctor][sendmail]") {
       {"sendmail(1) hands mail to another host",
        [](SendmailBench& b) { b.replace_in_submit("[127.0.0.1]", "[hub.example]"); },
        {"leak certain submit-elsewhere @ submit.cf: MTAHost"}},
+      {"sendmail(1) hands mail to another host while the daemon is down",
+       [](SendmailBench& b) {
+         b.replace_in_submit("D{MTAHost}", "O FallbackSmartHost=[hub.example]\nD{MTAHost}");
+       },
+       {"leak certain submit-elsewhere @ submit.cf: O FallbackSmartHost"}},
       {"a mailer that is a program",
        [](SendmailBench& b) { b.add("Muucp,\tP=/usr/bin/uux, F=DFMhuUd"); },
        {"leak possible program-mailer @ sendmail.cf: Muucp"}},
