@@ -1,11 +1,14 @@
 #include "ctl/sendmail_host.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cctype>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "ctl/file_io.h"
@@ -61,6 +64,33 @@ bool is_newer_than_daemon(const SendmailConfig& config, const std::string& cf) {
     return std::pair(file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
   };
   return ::stat(cf.c_str(), &written) == 0 && when(written) > when(started);
+}
+
+/// Who Sendmail becomes, by "smmta" or "smmta:smmsp"; nothing if it stays root.
+struct RunAs {
+  std::string name;
+  uid_t user;
+  gid_t group;
+};
+std::optional<RunAs> run_as(const SendmailConfig& config) {
+  const std::string option = config.option("RunAsUser").value_or("");
+  const std::string name = option.substr(0, option.find_first_of(":."));
+  const passwd* user = name.empty() ? nullptr : ::getpwnam(name.c_str());
+  if (user == nullptr || user->pw_uid == 0) return std::nullopt;
+  RunAs who{name, user->pw_uid, user->pw_gid};
+  const group* named =
+      name.size() == option.size() ? nullptr : ::getgrnam(option.substr(name.size() + 1).c_str());
+  if (named != nullptr) who.group = named->gr_gid;
+  return who;
+}
+
+/// As Sendmail looks before it connects (sendmail: safefile()): to read and to write.
+bool may_open(const RunAs& who, const std::string& socket) {
+  struct stat status {};
+  if (::stat(socket.c_str(), &status) != 0) return true;  // that it is not there is said elsewhere
+  const mode_t wanted = S_IROTH | S_IWOTH;
+  const unsigned shift = status.st_uid == who.user ? 6 : status.st_gid == who.group ? 3 : 0;
+  return (status.st_mode >> shift & wanted) == wanted;
 }
 
 void ask_sendmail_sockets(const doctor::SendmailQuestions& questions,
@@ -126,6 +156,10 @@ void gather_sendmail(const SendmailConfig& config, const doctor::SendmailQuestio
                      doctor::SendmailFacts& facts) {
   Progress progress("looking", 3);
   ask_sendmail_sockets(questions, facts);
+  if (const auto who = run_as(config))
+    for (const std::string& address : questions.sockets)
+      if (address.starts_with("unix:") && !may_open(*who, address.substr(5)))
+        facts.closed_sockets.emplace(address, who->name);
   progress.step();
   for (const std::string& file : questions.files)
     if (is_missing_or_empty(file)) facts.missing_files.insert(file);

@@ -56,6 +56,7 @@ struct SendmailFacts {
   PolicyFile policy;
   std::map<std::string, std::string> socket_failures;     ///< by address, and why
   std::map<std::string, std::string> unsafe_directories;  ///< by address
+  std::map<std::string, std::string> closed_sockets;      ///< by address, to whom of RunAsUser
   std::map<std::string, std::string> answers;             ///< by key: "OK NONE"
   std::set<std::string> missing_files;
   std::vector<TableEntry> access;

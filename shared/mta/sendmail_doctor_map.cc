@@ -118,6 +118,17 @@ void check_sendmail_sockets(const SendmailCase& the, Findings& found) {
                                  directory),
                      fmt::format("chmod go-w '{}'", directory)});
   const SendmailQuestions asked = sendmail_questions(the.config, the.policy);
+  for (const auto& [address, user] : the.facts.closed_sockets) {
+    const bool is_map = address == asked.map_address;
+    if (!is_map && !the.facts.our_addresses.contains(address)) continue;
+    found.push_back(
+        {"run-as-user", Severity::Warning, Certainty::Certain, address,
+         fmt::format("Sendmail becomes {} (RunAsUser), who may not open this socket: {}.", user,
+                     is_map ? "all mail to other hosts waits" : "Sendmail does not start any more"),
+         fmt::format("systemctl edit forcetls-{0}-sendmail.socket, with SocketUser={1} below "
+                     "[Socket]; then systemctl restart forcetls-{0}-sendmail.socket",
+                     is_map ? "map" : "milter", user)});
+  }
   for (const auto& [address, why] : the.facts.socket_failures) {
     if (the.facts.unsafe_directories.contains(address)) continue;
     const bool is_map = address == asked.map_address;

@@ -1,6 +1,9 @@
 """Partners, and those who stand between, that try to get forced mail out of Sendmail, and ways out of it that the daemon
 knows nothing of."""
 
+import re
+import shutil
+
 import pytest
 
 from lab.forcetls import Forcetls
@@ -9,6 +12,7 @@ from lab.message import compose
 from lab.partner import Behaviour
 from rows import add_row
 from sendmail_site import NEEDS_SENDMAIL, doctor, fate_of_mail, start_site
+from sendmail_table import NO_ANSWER
 
 pytestmark = NEEDS_SENDMAIL
 
@@ -39,3 +43,20 @@ def test_sendmail_1_hands_mail_to_a_smart_host_of_its_own_while_the_daemon_is_do
         assert any(message.token in received.data for received in relay.messages) == leaves
         assert {found["severity"] for found in doctor(forcetls, sendmail)[1]
                 if found["id"] == "submit-elsewhere"} == severities
+
+
+def test_a_sendmail_that_does_not_stay_root_needs_the_sockets_and_doctor_says_so(lab: Lab, forcetls: Forcetls):
+    partner = add_row(lab, forcetls, "good")
+    sendmail = start_site(lab, forcetls, "define(`confRUN_AS_USER', `nobody')dnl\n")
+    shutil.chown(sendmail.queue_directory, "nobody")
+    forcetls.sockets.chmod(0o755)
+    sockets = list(forcetls.sockets.glob("*.sock"))
+    try:
+        for mode, fate, named in [(0o600, NO_ANSWER, True), (0o666, "TLSv1.3", False)]:
+            for socket in sockets:
+                socket.chmod(mode)
+            assert re.search(fate, fate_of_mail(lab, sendmail, partner))
+            assert any(found["id"] == "run-as-user" for found in doctor(forcetls, sendmail)[1]) == named
+            sendmail.empty_queue()
+    finally:
+        forcetls.sockets.chmod(0o2750)

@@ -89,6 +89,9 @@ TEST_CASE("sendmail doctor: the map and its line", "[doctor][sendmail]") {
          b.facts.socket_failures["unix:/run/forcetls/map.sock"] = "Permission denied";
        },
        {"warning certain socket-directory @ unix:/run/forcetls/map.sock"}},
+      {"a socket that Sendmail's user may not open",
+       [](SendmailBench& b) { b.facts.closed_sockets["unix:/run/forcetls/map.sock"] = "smmta"; },
+       {"warning certain run-as-user @ unix:/run/forcetls/map.sock"}},
       {"policyd knows nothing of the row",
        [](SendmailBench& b) { b.facts.answers["bank.example"] = "OK NONE"; },
        {"leak certain answer-differs @ sendmail.cf: K line sendmail"}},
