@@ -249,8 +249,8 @@ def test_many_that_give_way_fill_no_log(place: Place):
     daemon, address = _start_with_most_connections(place, 1)
     clients = [SocketmapClient(address) for _ in range(300)]
     assert clients[-1].lookup("tls", "bank.example").startswith("OK secure ")
-    wait_for(lambda: re.search(r"gives way \((29\d|30\d) so far\)", daemon.output()), TOLD_DEADLINE_S, "all to be told of",
-             daemon.output)
+    wait_for(lambda: re.search(r"gives way \((29\d|30\d) so far\)", daemon.output()), TOLD_DEADLINE_S,
+             "all to be told of", daemon.output)
     assert daemon.output().count("gives way") < 50
     for client in clients:
         client.close()
