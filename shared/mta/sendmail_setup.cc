@@ -10,7 +10,8 @@
 namespace forcetls {
 namespace {
 
-constexpr std::string_view kBeforeMailers = "before MAILER_DEFINITIONS";
+constexpr std::string_view kDefinitions = "MAILER_DEFINITIONS";
+constexpr std::string_view kNullClient = "FEATURE(`nullclient'";  // which has the mailers in itself
 constexpr std::string_view kBehindMailers = "at the end, behind the MAILER() lines";
 constexpr std::string_view kMailer = "MAILER(";
 constexpr std::string_view kMsp = "FEATURE(`msp'";
@@ -57,6 +58,11 @@ class Lines {
       : file_(std::move(file)), mc_(std::move(mc)), cf_(cf) {}
 
   const std::string& mc() const { return mc_; }
+  std::string_view before_mailers() const {
+    if (mc_.find(kDefinitions) != mc_.npos) return "before MAILER_DEFINITIONS";
+    return mc_.find(kNullClient) != mc_.npos ? "before the line with FEATURE(`nullclient'"
+                                             : "before the MAILER() lines";
+  }
 
   template <class InForce>
   void want(std::string_view place, std::string text, std::string_view reason, InForce in_force) {
@@ -80,16 +86,18 @@ class Lines {
 };
 
 void want_delivery(Lines& lines, const SendmailSetupFacts& facts) {
-  lines.want(kBeforeMailers, "define(`confCACERT', `/etc/ssl/certs/ca-certificates.crt')dnl",
+  lines.want(lines.before_mailers(),
+             "define(`confCACERT', `/etc/ssl/certs/ca-certificates.crt')dnl",
              "the authorities that certificates are checked against (verify, secure)",
              [](const SendmailConfig& cf) { return is_set(cf, "CACertFile"); });
-  lines.want(kBeforeMailers, "define(`confCACERT_PATH', `/etc/ssl/certs')dnl",
+  lines.want(lines.before_mailers(), "define(`confCACERT_PATH', `/etc/ssl/certs')dnl",
              "without it Sendmail does not use confCACERT, and no certificate is valid",
              [](const SendmailConfig& cf) { return is_set(cf, "CACertPath"); });
   const std::string queue = facts.cf
                                 ? facts.cf->option("QueueDirectory").value_or("/var/spool/mqueue")
                                 : "/var/spool/mqueue";
-  lines.want(kBeforeMailers, fmt::format("QUEUE_GROUP(`mqueue', `P={}, F=f, r=1')dnl", queue),
+  lines.want(lines.before_mailers(),
+             fmt::format("QUEUE_GROUP(`mqueue', `P={}, F=f, r=1')dnl", queue),
              "each recipient in an envelope of its own: otherwise one that bounces takes a forced "
              "one that waits with it",
              has_queue_group);
@@ -97,7 +105,7 @@ void want_delivery(Lines& lines, const SendmailSetupFacts& facts) {
   const std::string flags =
       facts.cf ? facts.cf->option("PrivacyOptions").value_or("") : "authwarnings";
   lines.want_written(
-      kBeforeMailers,
+      lines.before_mailers(),
       fmt::format("define(`confPRIVACY_FLAGS', `{}{}nobodyreturn')dnl", flags,
                   flags.empty() ? "" : ","),
       "a bounce carries no text: it may leave in clear",
@@ -106,7 +114,7 @@ void want_delivery(Lines& lines, const SendmailSetupFacts& facts) {
 }
 
 void want_admission(Lines& lines, const SendmailSetupFacts& facts) {
-  lines.want(kBeforeMailers,
+  lines.want(lines.before_mailers(),
              fmt::format("INPUT_MAIL_FILTER(`forcetls', `S={}, F=T, T=S:4m;R:4m;E:10m')dnl",
                          sendmail_spelling_of(facts.milter_address)),
              "inbound rules, and early refusals; F=T: while the milter is down mail waits outside",

@@ -35,6 +35,7 @@ def _write_line(path: Path | None, place: str, line: str) -> None:
         text += f"{line}\n"
     else:
         mark = {"before MAILER_DEFINITIONS": "MAILER_DEFINITIONS",
+                "before the line with FEATURE(`nullclient'": "FEATURE(`nullclient'",
                 "before the line with FEATURE(`msp'": "FEATURE(`msp'"}
         text = text.replace(mark[place], f"{line}\n{mark[place]}", 1)
     path.write_text(text, encoding="ascii")

@@ -58,6 +58,22 @@ TEST_CASE("sendmail setup: the lines that Debian's sendmail.mc needs", "[mta][se
   CHECK(missing(facts_of(kOurMc, healthy_sendmail_cf())).empty());
 }
 
+TEST_CASE("sendmail setup: the lines belong before the mailers, wherever those are",
+          "[mta][sendmail]") {
+  struct Row {
+    const char *mc, *place;
+  };
+  const Row rows[] = {
+      {kDebianMc, "before MAILER_DEFINITIONS"},
+      {"FEATURE(`nullclient', `hub')dnl\n", "before the line with FEATURE(`nullclient'"},
+      {"dnl FEATURE(`nullclient', `hub')dnl\nMAILER(`smtp')dnl\n", "before the MAILER() lines"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.mc);
+    CHECK(plan_sendmail_setup(facts_of(row.mc)).front().place == row.place);
+  }
+}
+
 TEST_CASE("sendmail setup: what counts is sendmail.cf", "[mta][sendmail]") {
   CHECK(missing(facts_of("", healthy_sendmail_cf())).empty());
   const auto written = missing(facts_of(kOurMc, "V10\n"));
