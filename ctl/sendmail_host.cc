@@ -39,7 +39,7 @@ std::string unsafe_directory(const std::string& socket) {
   }
 }
 
-std::vector<TableEntry> read_access(const std::string& table) {
+std::vector<TableEntry> read_table(const std::string& table) {
   const auto blank = table.find(' ');
   const std::string type = table.substr(0, blank);
   if (blank == table.npos || type == "socket") return {};
@@ -163,7 +163,8 @@ void gather_sendmail(const SendmailConfig& config, const doctor::SendmailQuestio
   progress.step();
   for (const std::string& file : questions.files)
     if (is_missing_or_empty(file)) facts.missing_files.insert(file);
-  facts.access = read_access(questions.access_table);
+  facts.access = read_table(questions.access_table);
+  for (const auto& [name, table] : questions.tables) facts.tables[name] = read_table(table);
   progress.step();
   facts.is_newer_than_daemon = is_newer_than_daemon(config, facts.files.cf);
 }

@@ -75,6 +75,7 @@ void check_sendmail_milters(const SendmailCase& the, Findings& found);  // sendm
 void check_client_certificates(const SendmailCase& the,
                                Findings& found);  // sendmail_doctor_milter.cc
 void check_enforcing_mailers(const SendmailCase& the,
-                             Findings& found);  // sendmail_doctor_milter.cc
+                             Findings& found);                      // sendmail_doctor_milter.cc
+void check_redirections(const SendmailCase& the, Findings& found);  // sendmail_doctor_tables.cc
 
 }  // namespace forcetls::doctor

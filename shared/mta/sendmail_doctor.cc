@@ -37,7 +37,8 @@ constexpr SendmailCheck kSendmailChecks[] = {check_build,
                                              check_next_hops,
                                              check_sendmail_milters,
                                              check_client_certificates,
-                                             check_enforcing_mailers};
+                                             check_enforcing_mailers,
+                                             check_redirections};
 
 std::string mc_of(const std::string& cf) {
   return (cf.ends_with(".cf") ? cf.substr(0, cf.size() - 3) : cf) + ".mc";
@@ -79,6 +80,9 @@ SendmailQuestions sendmail_questions(const SendmailConfig& config, const RuleSto
     if (const auto file = config.option(name); file && !file->empty()) asked.files.insert(*file);
   if (const SendmailMap* access = config.map("access"); access != nullptr)
     asked.access_table = access->type + " " + access->arguments;
+  for (const char* name : {"domaintable", "virtuser", "mailertable"})
+    if (const SendmailMap* table = config.map(name); table != nullptr)
+      asked.tables.emplace(name, table->type + " " + table->arguments);
   policy.for_each_rule([&](const Rule& rule) {
     if (rule.mode != Mode::Enforce || asked.keys.size() >= kMostExaminedRows) return;
     if (auto domain = domain_asked_for(rule.key); !domain.empty())

@@ -39,11 +39,12 @@ std::string domain_asked_for(std::string_view key);
 
 /// What has to be found out on the host before examine_sendmail() can judge.
 struct SendmailQuestions {
-  std::string map_address;        ///< our spelling; empty: no map line of ours
-  std::set<std::string> sockets;  ///< unix: and inet: addresses; does somebody listen?
-  std::vector<std::string> keys;  ///< what does the map answer for these?
-  std::set<std::string> files;    ///< are they there, with something in them?
-  std::string access_table;       ///< type and path: what does it hold?
+  std::string map_address;                    ///< our spelling; empty: no map line of ours
+  std::set<std::string> sockets;              ///< unix: and inet: addresses; does somebody listen?
+  std::vector<std::string> keys;              ///< what does the map answer for these?
+  std::set<std::string> files;                ///< are they there, with something in them?
+  std::string access_table;                   ///< type and path: what does it hold?
+  std::map<std::string, std::string> tables;  ///< the same of those that redirect, by name
 };
 
 /// The answers. What could not be found out is absent.
@@ -60,6 +61,7 @@ struct SendmailFacts {
   std::map<std::string, std::string> answers;             ///< by key: "OK NONE"
   std::set<std::string> missing_files;
   std::vector<TableEntry> access;
+  std::map<std::string, std::vector<TableEntry>> tables;  ///< by name
   bool is_newer_than_daemon = false;  ///< sendmail.cf was written after the daemon had read it
 };
 

@@ -10,7 +10,7 @@ from lab.forcetls import Forcetls
 from lab.lab import Lab
 from lab.message import compose
 from lab.partner import Behaviour
-from rows import add_row
+from rows import add_row, settle
 from sendmail_site import NEEDS_SENDMAIL, doctor, fate_of_mail, start_site
 from sendmail_table import NO_ANSWER
 
@@ -60,3 +60,33 @@ def test_a_sendmail_that_does_not_stay_root_needs_the_sockets_and_doctor_says_so
             sendmail.empty_queue()
     finally:
         forcetls.sockets.chmod(0o2750)
+
+
+REDIRECTIONS = {
+    "domaintable": ("FEATURE(`domaintable', `hash {file}')dnl\n", "{old}\t{new}\n"),
+    "virtusertable": ("FEATURE(`virtusertable', `hash {file}')dnl\nVIRTUSER_DOMAIN(`{old}')dnl\n", "@{old}\t%1@{new}\n"),
+    "mailertable": ("FEATURE(`mailertable', `hash {file}')dnl\n", "{old}\tesmtp:user@[{mx}]\n")}
+
+
+@pytest.mark.parametrize("table", REDIRECTIONS)
+def test_an_address_that_this_host_redirects_is_held_to_the_row_of_what_comes_out(
+        lab: Lab, forcetls: Forcetls, table: str):
+    old, new = add_row(lab, forcetls, "clear"), lab.partners.add("clear")
+    feature, entry = REDIRECTIONS[table]
+    names = {"old": old.domain, "new": new.domain, "mx": new.server.hostname,
+             "file": lab.directory / f"{table}-of-hostile"}
+    names["file"].write_text(entry.format(**names), encoding="ascii")
+    sendmail = start_site(lab, forcetls, feature.format(**names))
+    sendmail.make_map("hash", names["file"])
+    message = compose()
+    sendmail.send(message, old.address())
+    assert [received.in_clear for received in new.received(message.token)] == [True]
+    [leak] = [found for found in doctor(forcetls, sendmail)[1] if found["id"] == "redirected"]
+    assert leak["severity"] == "leak"
+    forcetls.run_as_administrator(leak["fix"])
+    settle(forcetls)
+    assert "redirected" not in {found["id"] for found in doctor(forcetls, sendmail)[1]}
+    message = compose()
+    sendmail.send(message, old.address())
+    assert not new.received(message.token) and "TLS is required" in sendmail.mailq()
+    assert not old.messages
