@@ -36,7 +36,7 @@ void check_redirections(const SendmailCase& the, Findings& found) {
       const auto [from, to] = redirection_of(table, entry);
       if (from.empty() || to.empty() || entry.value.starts_with("error:")) continue;
       if (is_unforced(the, from) || !is_unforced(the, to)) continue;
-      found.push_back({"redirected", Severity::Leak, Certainty::Certain,
+      found.push_back({"recipients-redirected", Severity::Leak, Certainty::Certain,
                        fmt::format("K{}: {}", table, entry.key),
                        fmt::format("Mail to {}, which is forced, goes to {} instead, and {} has no "
                                    "row: it may leave in clear.",

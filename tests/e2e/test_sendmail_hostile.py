@@ -81,11 +81,11 @@ def test_an_address_that_this_host_redirects_is_held_to_the_row_of_what_comes_ou
     message = compose()
     sendmail.send(message, old.address())
     assert [received.in_clear for received in new.received(message.token)] == [True]
-    [leak] = [found for found in doctor(forcetls, sendmail)[1] if found["id"] == "redirected"]
+    [leak] = [found for found in doctor(forcetls, sendmail)[1] if found["id"] == "recipients-redirected"]
     assert leak["severity"] == "leak"
     forcetls.run_as_administrator(leak["fix"])
     settle(forcetls)
-    assert "redirected" not in {found["id"] for found in doctor(forcetls, sendmail)[1]}
+    assert "recipients-redirected" not in {found["id"] for found in doctor(forcetls, sendmail)[1]}
     message = compose()
     sendmail.send(message, old.address())
     assert not new.received(message.token) and "TLS is required" in sendmail.mailq()

@@ -24,7 +24,8 @@ TEST_CASE("sendmail doctor: tables that lead mail past its row", "[doctor][sendm
     SendmailBench bench;
     bench.bank().facts.tables[row.table] = {{row.key, row.value}};
     std::vector<std::string> want;
-    if (row.is_leak) want = {fmt::format("leak certain redirected @ K{}: {}", row.table, row.key)};
+    if (row.is_leak)
+      want = {fmt::format("leak certain recipients-redirected @ K{}: {}", row.table, row.key)};
     CHECK(bench.told() == want);
   }
 }
