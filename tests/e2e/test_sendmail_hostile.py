@@ -1,4 +1,4 @@
-"""Partners, and those who stand between, that try to get forced mail out of Sendmail, and ways out of it that the daemon
+"""Partners, and those between, that try to get forced mail out of Sendmail, and ways out of it that the daemon
 knows nothing of."""
 
 import re
@@ -35,8 +35,8 @@ def test_sendmail_1_hands_mail_to_a_smart_host_of_its_own_while_the_daemon_is_do
     partner, port = add_row(lab, forcetls, "good"), 2599
     relay = lab.partners.serve("fallback.ours.example", Behaviour(), port=port)
     sendmail = start_site(lab, forcetls)
-    for features, severities, leaves in [("", set(), False),
-                                         (f"define(`confFALLBACK_SMARTHOST', `[{relay.hostname}]')dnl\n", {"leak"}, True)]:
+    fallback = f"define(`confFALLBACK_SMARTHOST', `[{relay.hostname}]')dnl\n"
+    for features, severities, leaves in [("", set(), False), (fallback, {"leak"}, True)]:
         sendmail.make_submit("127.0.0.1", port, features)
         message = compose()
         sendmail.submit(message, partner.address())
