@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -75,13 +76,25 @@ struct RunAs {
 std::optional<RunAs> run_as(const SendmailConfig& config) {
   const std::string option = config.option("RunAsUser").value_or("");
   const std::string name = option.substr(0, option.find_first_of(":."));
-  const passwd* user = name.empty() ? nullptr : ::getpwnam(name.c_str());
+  const bool is_number = name.find_first_not_of("0123456789") == name.npos;
+  const passwd* user = name.empty() ? nullptr
+                       : is_number  ? ::getpwuid(static_cast<uid_t>(std::atol(name.c_str())))
+                                    : ::getpwnam(name.c_str());
   if (user == nullptr || user->pw_uid == 0) return std::nullopt;
-  RunAs who{name, user->pw_uid, user->pw_gid};
+  RunAs who{user->pw_name, user->pw_uid, user->pw_gid};
   const group* named =
       name.size() == option.size() ? nullptr : ::getgrnam(option.substr(name.size() + 1).c_str());
   if (named != nullptr) who.group = named->gr_gid;
   return who;
+}
+
+bool is_member(const RunAs& who, gid_t id) {
+  if (id == who.group) return true;
+  const group* entry = ::getgrgid(id);
+  if (entry == nullptr) return false;
+  for (char** name = entry->gr_mem; *name != nullptr; ++name)
+    if (who.name == *name) return true;
+  return false;
 }
 
 /// As Sendmail looks before it connects (sendmail: safefile()): to read and to write.
@@ -89,7 +102,7 @@ bool may_open(const RunAs& who, const std::string& socket) {
   struct stat status {};
   if (::stat(socket.c_str(), &status) != 0) return true;  // that it is not there is said elsewhere
   const mode_t wanted = S_IROTH | S_IWOTH;
-  const unsigned shift = status.st_uid == who.user ? 6 : status.st_gid == who.group ? 3 : 0;
+  const unsigned shift = status.st_uid == who.user ? 6 : is_member(who, status.st_gid) ? 3 : 0;
   return (status.st_mode >> shift & wanted) == wanted;
 }
 

@@ -24,7 +24,9 @@ dnl \099ank.example goes to cank.example, since the resolver takes \099 for c.
 dnl
 dnl Sendmail goes on where a rule cannot be applied, and what is no error then lets mail go: the name in a
 dnl certificate can be such that no rule can put it into a text. So the rules that judge are a ruleset of
-dnl their own, and the one that Sendmail calls takes everything but <OK> for an error.
+dnl their own, and the one that Sendmail calls takes everything but <OK> for an error. The refusal of a
+dnl certificate does not also name the MX host (the log has it as relay=): both texts are the partner's, and
+dnl long ones together come too near to the 1000 words that Sendmail has room for.
 dnl
 dnl -T<TMPF> stays on the K line, and -o off it: with these rules mail waits even so, with others it would
 dnl leave in clear while the daemon is down. In the rules, TAB characters separate the columns.
@@ -54,6 +56,8 @@ SForcetls_tls_rcpt
 R$+			$: <?> $>CanonAddr $1
 R<?> $+ < @ $+ . >	<?> $1 < @ $2 >
 R<?> $+ < @ $+ >	$: <$(sendmail $2 $: FAULT $)>
+R<?> $* $#$*		$#error $@ 4.7.0 $: "451 TLS policy cannot be applied"
+R<?> $* @ $*		$#error $@ 4.7.0 $: "451 TLS policy cannot be applied"
 R<?> $*			$@ <OK>
 R<NONE>			$@ <OK>
 # <what is wanted> and the session: {verify}, version, fewer than 128 bits?
@@ -66,7 +70,7 @@ R<$+> $={ForcetlsSession} $| $={ForcetlsVersion} $| FALSE	$: <$1> $2
 R<$+> $* $| $* $| $*	$#error $@ 4.7.0 $: "403 TLS is required: this session has verify=" $2 " version=" $3
 R<ANY> $={ForcetlsSession}	$@ <OK>
 R<CN $&{cn_subject}> $={ForcetlsValid}	$@ <OK>
-R<CN $+> $*		$#error $@ 4.7.0 $: "403 TLS is required: certificate (verify=" $2 ") is for " $&{cn_subject} ", not for " $1
+R<CN $+> $*		$#error $@ 4.7.0 $: "403 TLS is required: certificate (verify=" $2 ") is for " $&{cn_subject}
 R$*			$#error $@ 4.7.0 $: "451 TLS policy cannot be applied"
 
 LOCAL_TLS_RCPT

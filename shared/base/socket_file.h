@@ -14,7 +14,8 @@ namespace forcetls {
 class SocketFile {
  public:
   /// That of `listener`, a socket of any family. Only a unix socket that has a path has a file, and
-  /// only such a file can be lost. A socket of systemd's may have lost it before we start.
+  /// only such a file can be lost. A socket of systemd's may have lost it before we start, also to
+  /// a copy of itself, which nobody listens behind.
   explicit SocketFile(int listener);
 
   /// Whether it was removed, or another file is in its place. A file that we may not look at counts

@@ -156,7 +156,10 @@ void PolicySource::failed(const Error& error, const std::optional<FileMark>& see
   const bool busy = error.code == ErrorCode::Busy;
   if (!watched_->failing) watched_->failing_since = now;
   watched_->failing = true;
-  const bool written = busy && !has_hot_journal(real_path(path_));
+  // Between two writers a look can take the journal of one for left behind: then the file is
+  // another.
+  const bool died = watched_->tried == seen && has_hot_journal(real_path(path_));
+  const bool written = busy && !died;
   if (!written) watched_->written_since.reset();
   if (written && !watched_->written_since) watched_->written_since = now;
   watched_->tried = seen;

@@ -6,7 +6,7 @@ What becomes of mail is a TLS version, CLEAR, or why it waits, as the queue tell
 TLS, CLEAR = r"^TLSv1\.3$", r"^CLEAR$"
 NO_TLS = r"TLS is required: this session has verify=(NONE|TEMP)"
 HANDSHAKE = r"TLS handshake failed|read error from|Connection reset|Broken pipe"
-CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S*, not for "
+CERTIFICATE = r"TLS is required: certificate \(verify=(OK|FAIL)\) is for \S"
 NO_ANSWER = r"TLS policy lookup failed|Operating system error|lookup \(\S*\): deferred"
 # A match at level fingerprint.
 DIGEST = ":".join(["AB"] * 32)

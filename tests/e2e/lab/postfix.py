@@ -135,7 +135,7 @@ class Postfix:
 
         def all_are_new() -> bool:
             processes = self._processes()
-            return not old & set(processes) and all(processes.values())
+            return bool(processes) and not old & set(processes) and all(processes.values())
 
         # master(8) says so before it does it, and an idle process, such as cleanup, may take one more message.
         wait_for(all_are_new, RELOAD_DEADLINE_S, "the processes from before the reload to end",

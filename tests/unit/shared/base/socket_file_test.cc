@@ -87,6 +87,15 @@ TEST_CASE("SocketFile: lost from the start, and still when somebody else's comes
   CHECK(file.is_lost());
 }
 
+TEST_CASE("SocketFile: lost from the start to a copy, behind which nobody listens",
+          "[base][socket_file]") {
+  const SocketInDirectory socket;
+  ::unlink(socket.path().c_str());
+  { const UniqueFd dead = SocketInDirectory::listen_at(socket.path()); }
+  REQUIRE(std::filesystem::exists(socket.path()));
+  CHECK(SocketFile(socket.listener.get()).is_lost());
+}
+
 TEST_CASE("SocketFile: what has no file cannot lose it", "[base][socket_file]") {
   const UniqueFd tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   CHECK_FALSE(SocketFile(tcp.get()).is_lost());

@@ -105,7 +105,7 @@ TEST_CASE("sendmail.cf: addresses in both spellings", "[mta][sendmail]") {
 TEST_CASE("sendmail.cf: the rules of forcetls.m4 are built in", "[mta][sendmail]") {
   const SendmailConfig& shipped = shipped_ruleset();
   CHECK(shipped.ruleset(kLocalRuleset).size() == 3);
-  CHECK(shipped.ruleset(kJudgingRuleset).size() == 15);
+  CHECK(shipped.ruleset(kJudgingRuleset).size() == 17);
   REQUIRE(shipped.map(kSendmailMap) != nullptr);
   CHECK(shipped.map(kSendmailMap)->switches == std::vector<std::string>{"-q", "-d5", "-T<TMPF>"});
   CHECK(shipped.class_members("ForcetlsVersion") == std::set<std::string>{"TLSv1.2", "TLSv1.3"});

@@ -18,14 +18,29 @@ TEST_CASE("sendmail doctor: tables that lead mail past its row", "[doctor][sendm
       {"a forced domain", "virtuser", "x@bank.example", "y@bank.example", false},
       {"no forced domain", "domaintable", "a.example", "b.example", false},
       {"no domain", "virtuser", "@bank.example", "%1@%2", false},
+      {"somebody at this host", "virtuser", "@bank.example", "fred@localhost", false},
+      {"a domain of this host", "virtuser", "@bank.example", "fred@ours.example", false},
+      {"below a domain without a row", "virtuser", "@.bank.example", "v@b.example", false},
+      {"nothing that is a domain", "virtuser", "@\x01\x02.example", "v@b.example", false},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
     SendmailBench bench;
-    bench.bank().facts.tables[row.table] = {{row.key, row.value}};
+    bench.bank().add("Cwours.example").facts.tables[row.table] = {{row.key, row.value}};
     std::vector<std::string> want;
     if (row.is_leak)
       want = {fmt::format("leak certain recipients-redirected @ K{}: {}", row.table, row.key)};
     CHECK(bench.told() == want);
   }
+}
+
+TEST_CASE("sendmail doctor: of a domain that many entries lead elsewhere it tells once",
+          "[doctor][sendmail]") {
+  SendmailBench bench;
+  auto& users = bench.bank().facts.tables["virtuser"];
+  for (int user = 0; user < 1000; ++user)
+    users.push_back({fmt::format("u{}@bank.example", user), fmt::format("u{}@B.example.", user)});
+  const auto found = bench.findings();
+  REQUIRE(found.size() == 1);
+  CHECK(found.front().fix.find("('b.example', 'encrypt')") != std::string::npos);
 }
