@@ -270,9 +270,8 @@ class Postfix:
         self.retry(queue_id)
 
     def _wait_until_deferred(self, queue_id: str) -> None:
-        wait_for(lambda: (queue_id, "active") not in {(message["queue_id"], message["queue_name"])
-                                                      for message in self.queue()},
-                 QUEUE_DEADLINE_S, f"{queue_id} to be deferred", self.log.tail)
+        wait_for(lambda: {message["queue_name"] for message in self.queue() if message["queue_id"] == queue_id}
+                 in ({"deferred"}, {"hold"}), QUEUE_DEADLINE_S, f"{queue_id} to be deferred", self.log.tail)
 
     def wait_until_nothing_is_active(self) -> None:
         """Until all that is in the queue is deferred, and can be tried again (the log is a little ahead of that)."""
