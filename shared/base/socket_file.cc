@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "shared/base/unique_fd.h"
+#include "shared/base/unix_socket.h"
 
 namespace forcetls {
 namespace {
@@ -24,18 +24,6 @@ std::string path_of(int listener) {
   return {address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path)};
 }
 
-/// Whether nobody listens behind the file, as behind a copy: a restored directory has such. A
-/// socket that listens refuses nobody.
-bool is_dead(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return probe &&
-         ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-         errno == ECONNREFUSED;
-}
-
 bool is_missing(int reason) { return reason == ENOENT || reason == ENOTDIR; }
 
 }  // namespace
@@ -44,7 +32,8 @@ SocketFile::SocketFile(int listener) : path_(path_of(listener)) {
   struct stat status {};
   if (path_.empty()) return;
   if (::lstat(path_.c_str(), &status) == 0) {
-    if (is_dead(path_)) return;
+    // A copy, as in a restored directory. A socket that listens refuses nobody.
+    if (connect_failure(path_) == ECONNREFUSED) return;
     device_ = status.st_dev;
     inode_ = status.st_ino;
   } else if (!is_missing(errno)) {

@@ -21,17 +21,22 @@ namespace {
 }
 
 bool somebody_listens_at(const std::string& path) {
+  const int failure = connect_failure(path);
+  return failure == 0 || failure == EAGAIN;
+}
+
+}  // namespace
+
+int connect_failure(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return false;
-  // EAGAIN: it listens, but its backlog is full.
-  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-         errno == EAGAIN;
+  if (probe &&
+      ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    return 0;
+  return errno;
 }
-
-}  // namespace
 
 void clear_socket_path(const std::string& path) {
   struct stat status {};

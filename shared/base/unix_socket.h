@@ -10,6 +10,10 @@ namespace forcetls {
 /// The MTA reaches our sockets by their group.
 constexpr mode_t kSocketMode = 0660;
 
+/// Why a connection to the unix socket at `path` fails, as errno; 0 if it does not. Never waits:
+/// EAGAIN if somebody listens whose backlog is full.
+int connect_failure(const std::string& path);
+
 /// Removes a socket at `path` that nobody listens on. Throws CannotStart, EX_CONFIG, if somebody
 /// does, if the path is something else, or if the socket cannot be removed.
 void clear_socket_path(const std::string& path);

@@ -125,7 +125,8 @@ void check_sendmail_sockets(const SendmailCase& the, Findings& found) {
         {"run-as-user", Severity::Warning, Certainty::Certain, address,
          fmt::format("Sendmail becomes {} (RunAsUser), who may not open this socket: {}.", user,
                      is_map ? "all mail to other hosts waits" : "Sendmail does not start any more"),
-         fmt::format("systemctl edit forcetls-{0}-sendmail.socket, with SocketUser={1} below "
+         fmt::format("systemctl edit forcetls-{0}-sendmail.socket, with SocketGroup={1} and "
+                     "SocketMode=0660 below "
                      "[Socket]; then systemctl restart forcetls-{0}-sendmail.socket",
                      is_map ? "map" : "milter", user)});
   }
